@@ -1,0 +1,1 @@
+"""resopt: answers from memory, exact keys, honest accounting. The public names; heavy ones load on first use."""

@@ -1,0 +1,93 @@
+"""Every exception of resopt, under one root, so that one `except ResoptError` catches what the library raises.
+
+Each message says what was wrong and what to do. Errors that stand for a familiar Python error are that error too
+(`UnkeyableError` is a `TypeError`, `ConfigurationError` a `ValueError`), so callers may catch either.
+"""
+
+from __future__ import annotations
+
+
+class ResoptError(Exception):
+    """Root of everything resopt raises on purpose."""
+
+
+class ConfigurationError(ResoptError, ValueError):
+    """An option or argument is of the wrong type, out of range or unknown."""
+
+
+class InvalidRequestError(ResoptError, ValueError):
+    """A request cannot be sent: its body is not what its API shape asks for."""
+
+
+class UnkeyableError(ResoptError, TypeError):
+    """A value cannot be part of a key; the message names the path to it and what to do."""
+
+
+class FlightRecursionError(ResoptError, RuntimeError):
+    """A shared call waits, directly or through other calls, for itself; waiting would never end."""
+
+
+class MissingExtraError(ResoptError, ImportError):
+    """A feature needs an optional dependency; the message names the extra to install."""
+
+
+class CacheMissError(ResoptError, LookupError):
+    """Cache mode `only` was asked for and no stored answer fits."""
+
+
+class ClosedError(ResoptError, RuntimeError):
+    """The optimizer, provider or server was used after `close`."""
+
+
+class ProviderError(ResoptError):
+    """An upstream call failed after all permitted attempts.
+
+    Attributes:
+        status: HTTP status code of the last attempt, or None when no reply arrived.
+        attempts: how many requests were sent.
+        body: the beginning of the last reply's body (at most 2,000 characters), or None.
+        retry_after: seconds the provider asked to wait, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        attempts: int = 1,
+        body: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.attempts = attempts
+        self.body = body
+        self.retry_after = retry_after
+
+
+class ProviderConnectionError(ProviderError):
+    """The provider could not be reached, or the connection broke before the reply was complete."""
+
+
+class ProviderTimeoutError(ProviderError):
+    """The provider did not answer within the deadline."""
+
+
+class ProviderResponseError(ProviderError):
+    """The reply came with a success status, but is not what the API promises (not JSON, no choices, …)."""
+
+
+class AuthenticationError(ProviderError):
+    """The provider refused the credentials (401, 403)."""
+
+
+class BadRequestError(ProviderError):
+    """The provider refused the request itself (400, 404, 409, 413, 422, …); sending it again cannot help."""
+
+
+class RateLimitError(ProviderError):
+    """The provider refused for now (429) and kept refusing through every permitted retry."""
+
+
+class ServerError(ProviderError):
+    """The provider failed (5xx) and kept failing through every permitted retry."""

@@ -1,0 +1,252 @@
+"""What travels through the pipeline: frozen structs, made of immutable parts, shared by every room.
+
+A `Response` may be handed to many callers, so nothing in it can be changed: the provider's reply is kept as bytes and
+`Response.json()` decodes it afresh for each caller.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from resopt.errors import ConfigurationError, InvalidRequestError
+
+CacheMode = Literal["default", "bypass", "refresh", "only"]
+"""`default` looks up and stores; `bypass` does neither; `refresh` asks upstream and stores; `only` never asks upstream."""
+
+Outcome = Literal["hit", "miss", "coalesced", "bypass", "error", "cancelled"]
+"""How a request ended: served from cache, by its own upstream call, by another caller's call, past the cache, …"""
+
+PICODOLLARS = 10**12
+"""Picodollars in a dollar: money is integers of this unit inside, so that sums are exact."""
+
+_CACHE_MODES = frozenset(get_args(CacheMode))
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may share an answer: nothing stored for one tenant or namespace is ever served to another.
+
+    `user` separates only the answers that depend on who asks (`cache/freshness.py` decides which those are).
+    """
+
+    tenant: str | None = None
+    user: str | None = None
+    namespace: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("tenant", "user"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise ConfigurationError(f"{name} must be a str or None, not {type(value).__name__}")
+        if not isinstance(self.namespace, str):
+            raise ConfigurationError(f"namespace must be a str, not {type(self.namespace).__name__}")
+
+
+EVERYONE = Scope()
+"""The scope of a request that names none."""
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens of one call.
+
+    `input_tokens` is the total, including what was read from (`cached_input_tokens`) and written to
+    (`cache_write_tokens`) the provider's prefix cache; `output_tokens` includes `reasoning_tokens`.
+    Source: OpenTelemetry GenAI `gen_ai.usage.*`.
+    """
+
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Input plus output tokens."""
+        return self.input_tokens + self.output_tokens
+
+
+NO_USAGE = Usage()
+"""Nothing billed."""
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One function call asked for by the model; `arguments` is the JSON text exactly as it came."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One decision of one stage: `stage` did `action` because of `reason`; `seconds` it took, where measured."""
+
+    stage: str
+    action: str
+    reason: str = ""
+    seconds: float | None = None
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a request ended as it did, as data.
+
+    Attributes:
+        id: unique id of the decision, for feedback and reports.
+        outcome: how the request ended.
+        mechanism: what avoided money: `exact`, `folded`, `coalesced`, …; None when nothing did.
+        key: the 16-byte key the request was looked up by, or None when it was never keyed.
+        age: seconds since the answer was stored; None unless it came from a cache.
+        steps: the decisions in the order they were taken.
+        usage: tokens billed for this request (zeros on a local hit).
+        cost: picodollars spent; None when a price is unknown.
+        baseline_cost: picodollars the request would have cost without resopt; None when a price is unknown.
+        latency: seconds from call to answer.
+        baseline_latency: seconds the upstream call took when the answer was made.
+    """
+
+    id: str = ""
+    outcome: Outcome = "miss"
+    mechanism: str | None = None
+    key: bytes | None = None
+    age: float | None = None
+    steps: tuple[Step, ...] = ()
+    usage: Usage = NO_USAGE
+    cost: int | None = None
+    baseline_cost: int | None = None
+    latency: float = 0.0
+    baseline_latency: float = 0.0
+
+    @property
+    def avoided(self) -> int | None:
+        """Picodollars not spent: baseline minus cost; None when a price is unknown."""
+        if self.cost is None or self.baseline_cost is None:
+            return None
+        return self.baseline_cost - self.cost
+
+
+NO_TRACE = Trace()
+"""The trace of an answer that no pipeline has touched yet."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One call as the caller made it.
+
+    Attributes:
+        api: shape of the body: `openai.chat`, ….
+        body: the caller's request body; it is read, never changed, and sent as it is.
+        scope: who may share the answer.
+        tags: names by which the stored answer can be invalidated.
+        ttl: seconds the answer may be served; None for the cache's own.
+        cache: how the cache may be used, see `CacheMode`.
+    """
+
+    body: dict[str, Any]
+    api: str = "openai.chat"
+    scope: Scope = EVERYONE
+    tags: tuple[str, ...] = ()
+    ttl: float | None = None
+    cache: CacheMode = "default"
+
+    def __post_init__(self) -> None:
+        if type(self.body) is not dict:
+            raise InvalidRequestError(f"body must be a dict, not {type(self.body).__name__}")
+        if self.cache not in _CACHE_MODES:
+            raise ConfigurationError(f"cache must be one of {', '.join(sorted(_CACHE_MODES))}, not {self.cache!r}")
+        if self.ttl is not None and not (isinstance(self.ttl, int | float) and self.ttl > 0):
+            raise ConfigurationError(f"ttl must be a number of seconds above 0 or None, not {self.ttl!r}")
+        if type(self.tags) is not tuple:
+            raise ConfigurationError(f"tags must be a tuple of str, not {type(self.tags).__name__}")
+
+    @classmethod
+    def chat(
+        cls,
+        prompt: str,
+        *,
+        model: str = "gpt-4o",
+        system: str | None = None,
+        scope: Scope = EVERYONE,
+        tags: tuple[str, ...] = (),
+        ttl: float | None = None,
+        cache: CacheMode = "default",
+        **parameters: Any,
+    ) -> Request:
+        """One question in the OpenAI chat shape.
+
+        Args:
+            prompt: the user's message.
+            model: the model asked for.
+            system: a system message to put before it.
+            scope: who may share the answer.
+            tags: names by which the stored answer can be invalidated.
+            ttl: seconds the answer may be served.
+            cache: how the cache may be used.
+            **parameters: further fields of the body (`temperature`, `max_tokens`, …).
+
+        Raises:
+            InvalidRequestError: the prompt or system message is not a str.
+        """
+        if not isinstance(prompt, str):
+            raise InvalidRequestError(f"prompt must be a str, not {type(prompt).__name__}")
+        user = {"role": "user", "content": prompt}
+        if system is None:
+            messages = [user]
+        elif isinstance(system, str):
+            messages = [{"role": "system", "content": system}, user]
+        else:
+            raise InvalidRequestError(f"system must be a str or None, not {type(system).__name__}")
+        body = {"model": model, "messages": messages, **parameters}
+        return cls(body=body, scope=scope, tags=tags, ttl=ttl, cache=cache)
+
+    @property
+    def model(self) -> str:
+        """The model asked for, or the empty str when the body names none."""
+        model = self.body.get("model", "")
+        return model if isinstance(model, str) else ""
+
+    @property
+    def question(self) -> str | None:
+        """Text of the last message when that is one plain text of the user; None otherwise."""
+        messages = self.body.get("messages")
+        if not isinstance(messages, list) or not messages:
+            return None
+        last = messages[-1]
+        if not isinstance(last, dict) or last.get("role") != "user":
+            return None
+        content = last.get("content")
+        return content if isinstance(content, str) else None
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer.
+
+    Attributes:
+        text: the answer's text; empty when the model only called tools.
+        model: the model that answered, as the provider names it.
+        usage: tokens the answer took when it was made (`trace.usage` is what this request was billed).
+        finish_reason: the provider's word: `stop`, `length`, `tool_calls`, `content_filter`, ….
+        tool_calls: function calls the model asked for.
+        body: the provider's reply, byte for byte.
+        created_at: Unix time at which the answer was made, in seconds.
+        latency: seconds the upstream call took.
+        trace: how this request came by the answer.
+    """
+
+    text: str
+    model: str
+    usage: Usage = NO_USAGE
+    finish_reason: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    body: bytes = b""
+    created_at: float = 0.0
+    latency: float = 0.0
+    trace: Trace = NO_TRACE
+
+    def json(self) -> Any:
+        """The provider's reply, decoded afresh: the caller may change it without anyone else noticing."""
+        return msgspec.json.decode(self.body) if self.body else {}
+
+    @property
+    def weight(self) -> int:
+        """Bytes held for this answer: the text and reply as UTF-8 plus a fixed 256 for the structs around them."""
+        return len(self.text.encode("utf-8", "surrogatepass")) + len(self.body) + 256

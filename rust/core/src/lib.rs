@@ -1,0 +1,7 @@
+//! The pure core of resopt: everything hot, nothing of Python.
+//!
+//! A request becomes a 16-byte [`key::Key`] (typed stream, keyed BLAKE3), the key finds an opaque value in the
+//! [`store::Store`] (exact LRU, deadlines, budgets and tags behind one lock), and what happened is measured by a
+//! [`stats::sketch::Sketch`]. [`text::normalise`] decides which questions are the same question.
+
+pub mod error;

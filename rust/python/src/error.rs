@@ -1,0 +1,25 @@
+//! The one place where core errors become Python exceptions.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+use resopt_core::error::Error;
+
+static CONFIGURATION_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
+/// `resopt.errors.ConfigurationError` with `message`.
+pub(crate) fn configuration_error(py: Python<'_>, message: String) -> PyErr {
+    raise(py, &CONFIGURATION_ERROR, "ConfigurationError", message)
+}
+
+/// The Python exception for a core error.
+pub(crate) fn from_core(py: Python<'_>, error: &Error) -> PyErr {
+    configuration_error(py, error.to_string())
+}
+
+fn raise(py: Python<'_>, cell: &'static PyOnceLock<Py<PyType>>, name: &str, message: String) -> PyErr {
+    match cell.import(py, "resopt.errors", name) {
+        Ok(class) => PyErr::from_type(class.clone(), message),
+        Err(error) => error,
+    }
+}
