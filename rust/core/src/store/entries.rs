@@ -1,0 +1,169 @@
+//! The entries themselves: a dense array of slots and the table that finds a slot by key.
+//!
+//! A slot is one cache line of 64 bytes when the value is a pointer. The table holds 4-byte slot numbers only; the hash
+//! is half of the key, which is a digest already, so nothing is hashed twice and no key is stored twice.
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+/// A 128-bit digest of whatever the value answers. Equal digests mean equal questions.
+pub type Digest = [u8; 16];
+
+/// What is known of a live entry besides its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Nanoseconds since the value was set.
+    pub age: u64,
+    /// Nanoseconds until it expires; `None` when it never does.
+    pub remaining: Option<u64>,
+    /// How often it was found since it was set.
+    pub hits: u32,
+    /// Its share of the byte budget.
+    pub weight: u64,
+    /// Its tags, in the order given.
+    pub tags: Vec<Arc<str>>,
+}
+
+/// One entry. What a hit reads comes first; the alignment keeps it within one cache line.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Slot<V> {
+    pub(crate) key: Digest,
+    pub(crate) value: V,
+    pub(crate) deadline: u64,
+    pub(crate) hits: u32,
+    pub(crate) created: u64,
+    pub(crate) weight: u64,
+}
+
+/// Entries for which memory is not worth giving back.
+const SMALL: usize = 64;
+
+/// All slots, without gaps, and where to find them.
+#[derive(Debug)]
+pub(crate) struct Entries<V> {
+    slots: Vec<Slot<V>>,
+    table: HashTable<u32>,
+}
+
+impl<V> Entries<V> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            slots: Vec::new(),
+            table: HashTable::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Slot<V>> + ExactSizeIterator {
+        self.slots.iter()
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, key: &Digest) -> Option<u32> {
+        self.table
+            .find(hash(key), |&slot| self.slots[slot as usize].key == *key)
+            .copied()
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self, slot: u32) -> &Slot<V> {
+        &self.slots[slot as usize]
+    }
+
+    #[inline]
+    pub(crate) fn slot_mut(&mut self, slot: u32) -> &mut Slot<V> {
+        &mut self.slots[slot as usize]
+    }
+
+    /// Add an entry under a key that is not there; its slot is the next new one.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the store limits the number of entries to u32"
+    )]
+    pub(crate) fn push(&mut self, entry: Slot<V>) -> u32 {
+        let slot = self.slots.len() as u32;
+        let hash = hash(&entry.key);
+        self.slots.push(entry);
+        self.list(hash, slot);
+        slot
+    }
+
+    /// Put an entry under a key that is not there in the place of the one in `slot`, which is returned.
+    pub(crate) fn replace(&mut self, slot: u32, entry: Slot<V>) -> Slot<V> {
+        self.unlist(slot);
+        let hash = hash(&entry.key);
+        let old = std::mem::replace(&mut self.slots[slot as usize], entry);
+        self.list(hash, slot);
+        old
+    }
+
+    /// Take the entry out of `slot` and let the last one move in; `None` when there is no such slot.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the store limits the number of entries to u32"
+    )]
+    pub(crate) fn swap_remove(&mut self, slot: u32) -> Option<Slot<V>> {
+        if slot as usize >= self.slots.len() {
+            return None;
+        }
+        self.unlist(slot);
+        let last = (self.slots.len() - 1) as u32;
+        if last != slot {
+            let moved = hash(&self.slots[last as usize].key);
+            if let Some(listed) = self.table.find_mut(moved, |&listed| listed == last) {
+                *listed = slot;
+            }
+        }
+        let taken = self.slots.swap_remove(slot as usize);
+        self.shrink();
+        Some(taken)
+    }
+
+    fn list(&mut self, hash_of_key: u64, slot: u32) {
+        let slots = &self.slots;
+        self.table
+            .insert_unique(hash_of_key, slot, |&slot| hash(&slots[slot as usize].key));
+    }
+
+    fn unlist(&mut self, slot: u32) {
+        let key = hash(&self.slots[slot as usize].key);
+        if let Ok(listed) = self.table.find_entry(key, |&listed| listed == slot) {
+            listed.remove();
+        }
+    }
+
+    // Memory follows the live entries down as it followed them up: amortised, a few moves per removal.
+    fn shrink(&mut self) {
+        let live = self.slots.len();
+        if live < self.slots.capacity() / 4 {
+            self.slots.shrink_to((live * 2).max(SMALL));
+        }
+        if live < self.table.capacity() / 8 && self.table.capacity() > SMALL {
+            let slots = &self.slots;
+            self.table
+                .shrink_to((live * 2).max(SMALL), |&slot| hash(&slots[slot as usize].key));
+        }
+    }
+}
+
+/// Half of a digest: as good a hash as any.
+#[inline]
+fn hash(key: &Digest) -> u64 {
+    u64::from_le_bytes(std::array::from_fn(|byte| key[byte]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_one_cache_line() {
+        assert_eq!(size_of::<Slot<usize>>(), 64);
+    }
+}
