@@ -5,4 +5,5 @@
 //! [`stats::sketch::Sketch`]. [`text::normalise`] decides which questions are the same question.
 
 pub mod error;
+pub mod key;
 pub mod store;

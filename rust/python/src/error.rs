@@ -6,10 +6,16 @@ use pyo3::types::PyType;
 use resopt_core::error::Error;
 
 static CONFIGURATION_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+static UNKEYABLE_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
 /// `resopt.errors.ConfigurationError` with `message`.
 pub(crate) fn configuration_error(py: Python<'_>, message: String) -> PyErr {
     raise(py, &CONFIGURATION_ERROR, "ConfigurationError", message)
+}
+
+/// `resopt.errors.UnkeyableError` with `message`.
+pub(crate) fn unkeyable_error(py: Python<'_>, message: String) -> PyErr {
+    raise(py, &UNKEYABLE_ERROR, "UnkeyableError", message)
 }
 
 /// The Python exception for a core error.

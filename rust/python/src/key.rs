@@ -1,0 +1,65 @@
+//! Python values to keys: walked once into a `KeyStream`, without `json.dumps`.
+
+use std::cell::Cell;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use resopt_core::key::{self, Key, KeyStream};
+
+mod refusal;
+mod walk;
+
+pub(crate) use walk::walk;
+
+use crate::error::configuration_error;
+
+thread_local! {
+    /// The stream whose buffer the keys of this thread share. It is taken out while in use: walking can run Python
+    /// code, which may ask for another key.
+    static STREAM: Cell<Option<KeyStream>> = const { Cell::new(None) };
+}
+
+/// The key of what `write` writes.
+pub(crate) fn keyed(space: &key::KeySpace, write: impl FnOnce(&mut KeyStream) -> PyResult<()>) -> PyResult<Key> {
+    let mut stream = STREAM.take().unwrap_or_default();
+    stream.begin(space);
+    let written = write(&mut stream);
+    let key = written.map(|()| stream.finish());
+    STREAM.set(Some(stream));
+    key
+}
+
+/// The key of a Python value of plain data.
+///
+/// # Errors
+/// `UnkeyableError` naming the path to what is not plain data; whatever Python code of the value raises.
+pub(crate) fn key_of(space: &key::KeySpace, value: &Bound<'_, PyAny>) -> PyResult<Key> {
+    keyed(space, |stream| walk(value.py(), value, stream))
+}
+
+/// A set of keys of its own; see the stub.
+#[pyclass(frozen, module = "resopt._core")]
+pub(crate) struct KeySpace {
+    pub(crate) space: key::KeySpace,
+}
+
+#[pymethods]
+impl KeySpace {
+    #[new]
+    #[pyo3(signature = (namespace = "", secret = None))]
+    fn new(py: Python<'_>, namespace: &str, secret: Option<&[u8]>) -> PyResult<Self> {
+        if secret.is_some_and(<[u8]>::is_empty) {
+            return Err(configuration_error(
+                py,
+                "secret is empty: pass random bytes, or None for keys that anyone can compute".to_owned(),
+            ));
+        }
+        Ok(Self {
+            space: key::KeySpace::new(namespace, secret),
+        })
+    }
+
+    fn key<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(value.py(), &key_of(&self.space, value)?.0))
+    }
+}
