@@ -2,8 +2,11 @@
 
 use pyo3::prelude::*;
 
+mod clock;
 mod error;
 mod key;
+mod signature;
+mod store;
 
 /// The compiled core of resopt.
 #[pymodule]
@@ -11,7 +14,13 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use super::clock::ManualClock;
+    #[pymodule_export]
     use super::key::KeySpace;
+    #[pymodule_export]
+    use super::signature::{Miss, Signature};
+    #[pymodule_export]
+    use super::store::{Digest, Entry, Stats, Store};
 
     /// Warn when a debug build is imported, so that nobody benchmarks one.
     #[pymodule_init]

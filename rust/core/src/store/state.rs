@@ -152,6 +152,11 @@ impl<V> State<V> {
             .count()
     }
 
+    /// How many entries carry `tag`, dead or alive.
+    pub(crate) fn tagged(&self, tag: &str) -> usize {
+        self.tags.count(tag)
+    }
+
     /// Drop every entry set more than `age` nanoseconds ago; how many of them were alive.
     pub(crate) fn remove_older(&mut self, age: u64, now: u64, dead: &mut Vec<V>) -> usize {
         let old: Vec<u32> = (0_u32..)

@@ -30,6 +30,7 @@ pub struct Admission<'a> {
 #[derive(Debug)]
 pub struct Store<V> {
     state: Mutex<State<V>>,
+    limits: Limits,
     clock: Clock,
 }
 
@@ -54,8 +55,14 @@ impl<V> Store<V> {
         }
         Ok(Self {
             state: Mutex::new(State::new(limits)),
+            limits,
             clock,
         })
+    }
+
+    /// How much the store may hold.
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// What `share` makes of the live value of `key`; counts a hit or a miss and marks the entry as used.
@@ -133,6 +140,11 @@ impl<V> Store<V> {
         let removed = state.remove_tagged(tag, now, &mut dead);
         drop(state);
         removed
+    }
+
+    /// How many entries carry `tag`, expired ones that were not freed yet included.
+    pub fn tagged(&self, tag: &str) -> usize {
+        self.state.lock().tagged(tag)
     }
 
     /// Drop the entries set more than `age` nanoseconds ago and say how many were alive. Looks at every entry.

@@ -93,6 +93,12 @@ impl Tags {
         })
     }
 
+    /// How many slots carry `name`.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        let row = self.names.get(name);
+        row.map_or(0, |&row| self.rows[row as usize].members.len())
+    }
+
     /// The names of `slot`, in the order given.
     pub(crate) fn names(&self, slot: u32) -> Vec<Arc<str>> {
         let labels = self.labels.get(slot as usize).map_or(&[][..], |labels| labels);
