@@ -1,6 +1,6 @@
 //! The entries themselves: a dense array of slots and the table that finds a slot by key.
 //!
-//! A slot is one cache line of 64 bytes when the value is a pointer. The table holds 4-byte slot numbers only; the hash
+//! A slot is half a cache line when the value is a pointer. The table holds 4-byte slot numbers only; the hash
 //! is half of the key, which is a digest already, so nothing is hashed twice and no key is stored twice.
 
 use std::sync::Arc;
@@ -25,14 +25,18 @@ pub struct Entry {
     pub tags: Vec<Arc<str>>,
 }
 
-/// One entry. What a hit reads comes first; the alignment keeps it within one cache line.
+/// What every lookup reads of an entry. The alignment keeps it within one cache line.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C, align(32))]
 pub(crate) struct Slot<V> {
     pub(crate) key: Digest,
     pub(crate) value: V,
     pub(crate) deadline: u64,
-    pub(crate) hits: u32,
+}
+
+/// What a lookup does not read, kept apart so that what it does read is dense.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
     pub(crate) created: u64,
     pub(crate) weight: u64,
 }
@@ -44,6 +48,7 @@ const SMALL: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Entries<V> {
     slots: Vec<Slot<V>>,
+    origins: Vec<Origin>,
     table: HashTable<u32>,
 }
 
@@ -51,6 +56,7 @@ impl<V> Entries<V> {
     pub(crate) const fn new() -> Self {
         Self {
             slots: Vec::new(),
+            origins: Vec::new(),
             table: HashTable::new(),
         }
     }
@@ -60,8 +66,8 @@ impl<V> Entries<V> {
         self.slots.len()
     }
 
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Slot<V>> + ExactSizeIterator {
-        self.slots.iter()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Slot<V>, &Origin)> {
+        self.slots.iter().zip(&self.origins)
     }
 
     #[inline]
@@ -77,8 +83,8 @@ impl<V> Entries<V> {
     }
 
     #[inline]
-    pub(crate) fn slot_mut(&mut self, slot: u32) -> &mut Slot<V> {
-        &mut self.slots[slot as usize]
+    pub(crate) fn origin(&self, slot: u32) -> Origin {
+        self.origins[slot as usize]
     }
 
     /// Add an entry under a key that is not there; its slot is the next new one.
@@ -86,21 +92,28 @@ impl<V> Entries<V> {
         clippy::cast_possible_truncation,
         reason = "the store limits the number of entries to u32"
     )]
-    pub(crate) fn push(&mut self, entry: Slot<V>) -> u32 {
+    pub(crate) fn push(&mut self, entry: Slot<V>, origin: Origin) -> u32 {
         let slot = self.slots.len() as u32;
         let hash = hash(&entry.key);
         self.slots.push(entry);
+        self.origins.push(origin);
         self.list(hash, slot);
         slot
     }
 
-    /// Put an entry under a key that is not there in the place of the one in `slot`, which is returned.
-    pub(crate) fn replace(&mut self, slot: u32, entry: Slot<V>) -> Slot<V> {
-        self.unlist(slot);
-        let hash = hash(&entry.key);
+    /// Put an entry in the place of the one in `slot`, whose value is returned.
+    pub(crate) fn replace(&mut self, slot: u32, entry: Slot<V>, origin: Origin) -> V {
+        let key = entry.key;
+        let moves = self.slots[slot as usize].key != key;
+        if moves {
+            self.unlist(slot);
+        }
         let old = std::mem::replace(&mut self.slots[slot as usize], entry);
-        self.list(hash, slot);
-        old
+        self.origins[slot as usize] = origin;
+        if moves {
+            self.list(hash(&key), slot);
+        }
+        old.value
     }
 
     /// Take the entry out of `slot` and let the last one move in; `None` when there is no such slot.
@@ -108,7 +121,7 @@ impl<V> Entries<V> {
         clippy::cast_possible_truncation,
         reason = "the store limits the number of entries to u32"
     )]
-    pub(crate) fn swap_remove(&mut self, slot: u32) -> Option<Slot<V>> {
+    pub(crate) fn swap_remove(&mut self, slot: u32) -> Option<(V, Origin)> {
         if slot as usize >= self.slots.len() {
             return None;
         }
@@ -121,8 +134,9 @@ impl<V> Entries<V> {
             }
         }
         let taken = self.slots.swap_remove(slot as usize);
+        let origin = self.origins.swap_remove(slot as usize);
         self.shrink();
-        Some(taken)
+        Some((taken.value, origin))
     }
 
     fn list(&mut self, hash_of_key: u64, slot: u32) {
@@ -143,6 +157,7 @@ impl<V> Entries<V> {
         let live = self.slots.len();
         if live < self.slots.capacity() / 4 {
             self.slots.shrink_to((live * 2).max(SMALL));
+            self.origins.shrink_to((live * 2).max(SMALL));
         }
         if live < self.table.capacity() / 8 && self.table.capacity() > SMALL {
             let slots = &self.slots;
@@ -163,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_is_one_cache_line() {
-        assert_eq!(size_of::<Slot<usize>>(), 64);
+    fn two_slots_are_one_cache_line() {
+        assert_eq!(size_of::<Slot<usize>>(), 32);
     }
 }

@@ -1,6 +1,6 @@
 //! The order of use: an exact LRU list threaded through one compact array.
 //!
-//! Eight bytes per slot, apart from the entries, so that moving an entry to the front touches little memory. The list
+//! Twelve bytes per slot, apart from the entries, so that moving an entry to the front touches little memory. The list
 //! is a ring through a sentinel at index 0 (slot `s` sits at `s + 1`), so no link is ever absent and nothing branches.
 //! This is the only file that knows the eviction policy.
 
@@ -14,41 +14,48 @@ pub(crate) struct Recency {
 struct Link {
     newer: u32,
     older: u32,
+    touches: u32,
 }
 
 const SENTINEL: u32 = 0;
 
+const LOOSE: Link = Link {
+    newer: SENTINEL,
+    older: SENTINEL,
+    touches: 0,
+};
+
 impl Recency {
     pub(crate) fn new() -> Self {
-        Self {
-            links: vec![Link {
-                newer: SENTINEL,
-                older: SENTINEL,
-            }],
-        }
+        Self { links: vec![LOOSE] }
     }
 
     /// Put `slot`, which must not be in the list, at the front; the array grows when it is the next new slot.
     #[inline]
     pub(crate) fn insert(&mut self, slot: u32) {
         if slot as usize + 1 == self.links.len() {
-            self.links.push(Link {
-                newer: SENTINEL,
-                older: SENTINEL,
-            });
+            self.links.push(LOOSE);
         }
-        self.link_front(slot + 1);
+        self.link_front(slot + 1, 0);
     }
 
-    /// Move `slot` to the front.
+    /// Count a use of `slot` and move it to the front.
     #[inline]
     pub(crate) fn touch(&mut self, slot: u32) {
         let node = slot + 1;
-        if self.links[SENTINEL as usize].older == node {
-            return;
+        let link = &mut self.links[node as usize];
+        link.touches = link.touches.saturating_add(1);
+        let touches = link.touches;
+        if self.links[SENTINEL as usize].older != node {
+            self.unlink(node);
+            self.link_front(node, touches);
         }
-        self.unlink(node);
-        self.link_front(node);
+    }
+
+    /// How often `slot` was touched since it was inserted.
+    #[inline]
+    pub(crate) fn touches(&self, slot: u32) -> u32 {
+        self.links[slot as usize + 1].touches
     }
 
     /// Take `slot` out of the list. Its place in the array stays until it is used again or [`Self::relocate`]d over.
@@ -81,18 +88,19 @@ impl Recency {
 
     #[inline]
     fn unlink(&mut self, node: u32) {
-        let Link { newer, older } = self.links[node as usize];
+        let Link { newer, older, .. } = self.links[node as usize];
         self.links[newer as usize].older = older;
         self.links[older as usize].newer = newer;
     }
 
     // The sentinel stands between the newest (`sentinel.older`) and the oldest (`sentinel.newer`).
     #[inline]
-    fn link_front(&mut self, node: u32) {
+    fn link_front(&mut self, node: u32, touches: u32) {
         let front = self.links[SENTINEL as usize].older;
         self.links[node as usize] = Link {
             newer: SENTINEL,
             older: front,
+            touches,
         };
         self.links[front as usize].newer = node;
         self.links[SENTINEL as usize].older = node;
@@ -123,6 +131,7 @@ mod tests {
         recency.touch(1);
         recency.touch(1);
         assert_eq!(oldest_first(&recency), [0, 2, 3, 4, 1]);
+        assert_eq!((recency.touches(1), recency.touches(2)), (2, 0));
         recency.remove(2);
         recency.relocate(4, 2);
         assert_eq!(

@@ -4,8 +4,9 @@
 //! has a deadline, and the weights add up to `stats.bytes`, which is within the budget. No value is dropped in here: what
 //! goes is pushed to the caller's `dead` and dies after the lock is released.
 
+use super::clock::Moment;
 use super::counters::Stats;
-use super::entries::{Digest, Entries, Entry, Slot};
+use super::entries::{Digest, Entries, Entry, Origin, Slot};
 use super::expiry::{Expiry, NEVER};
 use super::recency::Recency;
 use super::tags::Tags;
@@ -64,34 +65,33 @@ impl<V> State<V> {
 
     /// The live entry of `key`, counted and marked as used.
     #[inline]
-    pub(crate) fn get(&mut self, key: &Digest, now: u64, dead: &mut Vec<V>) -> Option<&V> {
-        let Some(slot) = self.find(key, now, dead) else {
+    pub(crate) fn get(&mut self, key: &Digest, moment: Moment<'_>, dead: &mut Vec<V>) -> Option<&V> {
+        let Some(slot) = self.find(key, moment, dead) else {
             self.stats.misses += 1;
             return None;
         };
         self.stats.hits += 1;
         self.recency.touch(slot);
-        let found = self.entries.slot_mut(slot);
-        found.hits = found.hits.saturating_add(1);
-        Some(&found.value)
+        Some(&self.entries.slot(slot).value)
     }
 
     /// The live entry of `key`, without counting or marking it.
-    pub(crate) fn peek(&mut self, key: &Digest, now: u64, dead: &mut Vec<V>) -> Option<&V> {
-        let slot = self.find(key, now, dead)?;
+    pub(crate) fn peek(&mut self, key: &Digest, moment: Moment<'_>, dead: &mut Vec<V>) -> Option<&V> {
+        let slot = self.find(key, moment, dead)?;
         Some(&self.entries.slot(slot).value)
     }
 
     /// The live entry of `key` and what is known of it, without counting or marking it.
-    pub(crate) fn entry(&mut self, key: &Digest, now: u64, dead: &mut Vec<V>) -> Option<(&V, Entry)> {
-        let slot = self.find(key, now, dead)?;
+    pub(crate) fn entry(&mut self, key: &Digest, moment: Moment<'_>, dead: &mut Vec<V>) -> Option<(&V, Entry)> {
+        let slot = self.find(key, moment, dead)?;
         let tags = self.tags.names(slot);
-        let found = self.entries.slot(slot);
+        let now = moment.rough();
+        let (found, origin) = (self.entries.slot(slot), self.entries.origin(slot));
         let entry = Entry {
-            age: now.saturating_sub(found.created),
+            age: now.saturating_sub(origin.created),
             remaining: (found.deadline != NEVER).then(|| found.deadline.saturating_sub(now)),
-            hits: found.hits,
-            weight: found.weight,
+            hits: self.recency.touches(slot),
+            weight: origin.weight,
             tags,
         };
         Some((&found.value, entry))
@@ -99,10 +99,10 @@ impl<V> State<V> {
 
     /// Store `entry`; what was under its key is gone in any case. Whether it was stored: it is not when it alone is
     /// over the byte budget.
-    pub(crate) fn set(&mut self, entry: Slot<V>, tags: &[&str], dead: &mut Vec<V>) -> bool {
-        self.sweep(entry.created, SWEEP, dead);
+    pub(crate) fn set(&mut self, entry: Slot<V>, origin: Origin, tags: &[&str], dead: &mut Vec<V>) -> bool {
+        self.sweep(origin.created, SWEEP, dead);
         let present = self.entries.find(&entry.key);
-        if entry.weight > self.limits.bytes {
+        if origin.weight > self.limits.bytes {
             if let Some(slot) = present {
                 self.discard(slot, dead);
             }
@@ -110,20 +110,12 @@ impl<V> State<V> {
             dead.push(entry.value);
             return false;
         }
-        let (weight, deadline) = (entry.weight, entry.deadline);
+        let deadline = entry.deadline;
         let slot = match present {
-            Some(slot) => {
-                self.expiry.remove(slot);
-                self.tags.remove(slot);
-                self.recency.touch(slot);
-                let old = std::mem::replace(self.entries.slot_mut(slot), entry);
-                self.stats.bytes -= old.weight;
-                dead.push(old.value);
-                slot
-            }
-            None => self.insert(entry, dead),
+            Some(slot) => self.replace(slot, entry, origin, dead),
+            None => self.insert(entry, origin, dead),
         };
-        self.stats.bytes += weight;
+        self.stats.bytes += origin.weight;
         self.expiry.insert(slot, deadline);
         self.tags.insert(slot, tags);
         // Only an overwrite by something heavier gets here over budget; the entry itself is the newest and fits alone.
@@ -136,8 +128,8 @@ impl<V> State<V> {
     }
 
     /// Take out the entry of `key`; an expired one is freed, but not given.
-    pub(crate) fn remove(&mut self, key: &Digest, now: u64, dead: &mut Vec<V>) -> Option<V> {
-        let slot = self.find(key, now, dead)?;
+    pub(crate) fn remove(&mut self, key: &Digest, moment: Moment<'_>, dead: &mut Vec<V>) -> Option<V> {
+        let slot = self.find(key, moment, dead)?;
         self.take(slot)
     }
 
@@ -161,7 +153,7 @@ impl<V> State<V> {
     pub(crate) fn remove_older(&mut self, age: u64, now: u64, dead: &mut Vec<V>) -> usize {
         let old: Vec<u32> = (0_u32..)
             .zip(self.entries.iter())
-            .filter(|(_, slot)| now.saturating_sub(slot.created) > age)
+            .filter(|(_, (_, origin))| now.saturating_sub(origin.created) > age)
             .map(|(slot, _)| slot)
             .collect();
         old.into_iter()
@@ -172,8 +164,8 @@ impl<V> State<V> {
 
     /// Nanoseconds since each live entry was set, in no order.
     pub(crate) fn ages(&self, now: u64) -> Vec<u64> {
-        let live = self.entries.iter().filter(|slot| slot.deadline > now);
-        live.map(|slot| now.saturating_sub(slot.created)).collect()
+        let live = self.entries.iter().filter(|(slot, _)| slot.deadline > now);
+        live.map(|(_, origin)| now.saturating_sub(origin.created)).collect()
     }
 
     /// Give everything away, with nothing left; the counters of what happened go on.
@@ -197,17 +189,15 @@ impl<V> State<V> {
 
     /// Every value held.
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
-        self.entries.iter().map(|slot| &slot.value)
+        self.entries.iter().map(|(slot, _)| &slot.value)
     }
 
     // Every lookup passes here: it frees a few of the dead, and never finds one.
     #[inline]
-    fn find(&mut self, key: &Digest, now: u64, dead: &mut Vec<V>) -> Option<u32> {
-        if self.expiry.due(now).is_some() {
-            self.sweep(now, SWEEP, dead);
-        }
+    fn find(&mut self, key: &Digest, moment: Moment<'_>, dead: &mut Vec<V>) -> Option<u32> {
+        self.sweep(moment.rough(), SWEEP, dead);
         let slot = self.entries.find(key)?;
-        if self.entries.slot(slot).deadline <= now {
+        if moment.has_reached(self.entries.slot(slot).deadline) {
             self.discard(slot, dead);
             self.stats.expirations += 1;
             return None;
@@ -224,24 +214,29 @@ impl<V> State<V> {
     }
 
     // Put an entry with a new key where the budgets leave room; the last to be evicted leaves its slot to it.
-    fn insert(&mut self, entry: Slot<V>, dead: &mut Vec<V>) -> u32 {
-        while self.is_full(self.entries.len(), self.stats.bytes, entry.weight) {
+    fn insert(&mut self, entry: Slot<V>, origin: Origin, dead: &mut Vec<V>) -> u32 {
+        while self.is_full(self.entries.len(), self.stats.bytes, origin.weight) {
             let Some(oldest) = self.recency.oldest() else { break };
             self.stats.evictions += 1;
-            let left = self.stats.bytes - self.entries.slot(oldest).weight;
-            if self.is_full(self.entries.len() - 1, left, entry.weight) {
-                self.discard(oldest, dead);
-                continue;
+            let left = self.stats.bytes - self.entries.origin(oldest).weight;
+            if !self.is_full(self.entries.len() - 1, left, origin.weight) {
+                return self.replace(oldest, entry, origin, dead);
             }
-            self.expiry.remove(oldest);
-            self.tags.remove(oldest);
-            self.stats.bytes = left;
-            dead.push(self.entries.replace(oldest, entry).value);
-            self.recency.touch(oldest);
-            return oldest;
+            self.discard(oldest, dead);
         }
-        let slot = self.entries.push(entry);
+        let slot = self.entries.push(entry, origin);
         self.recency.insert(slot);
+        slot
+    }
+
+    // Put an entry, under the same key or another, where one is; without deadline, tags and weight as yet.
+    fn replace(&mut self, slot: u32, entry: Slot<V>, origin: Origin, dead: &mut Vec<V>) -> u32 {
+        self.expiry.remove(slot);
+        self.tags.remove(slot);
+        self.recency.remove(slot);
+        self.recency.insert(slot);
+        self.stats.bytes -= self.entries.origin(slot).weight;
+        dead.push(self.entries.replace(slot, entry, origin));
         slot
     }
 
@@ -274,8 +269,8 @@ impl<V> State<V> {
         self.expiry.relocate(last, slot);
         self.tags.relocate(last, slot);
         self.recency.relocate(last, slot);
-        let taken = self.entries.swap_remove(slot)?;
-        self.stats.bytes -= taken.weight;
-        Some(taken.value)
+        let (value, origin) = self.entries.swap_remove(slot)?;
+        self.stats.bytes -= origin.weight;
+        Some(value)
     }
 }

@@ -8,9 +8,9 @@
 
 use parking_lot::Mutex;
 
-use super::clock::Clock;
+use super::clock::{Clock, Moment};
 use super::counters::Stats;
-use super::entries::{Digest, Entry, Slot};
+use super::entries::{Digest, Entry, Origin, Slot};
 use super::expiry::NEVER;
 use super::state::{Limits, State};
 use crate::error::Error;
@@ -70,8 +70,8 @@ impl<V> Store<V> {
     pub fn get<R>(&self, key: &Digest, share: impl FnOnce(&V) -> R) -> Option<R> {
         let mut dead = Vec::new();
         let mut state = self.state.lock();
-        let now = self.now_if_timed(&state);
-        let shared = state.get(key, now, &mut dead).map(share);
+        let moment = self.moment(&state);
+        let shared = state.get(key, moment, &mut dead).map(share);
         drop(state);
         shared
     }
@@ -80,8 +80,8 @@ impl<V> Store<V> {
     pub fn peek<R>(&self, key: &Digest, share: impl FnOnce(&V) -> R) -> Option<R> {
         let mut dead = Vec::new();
         let mut state = self.state.lock();
-        let now = self.now_if_timed(&state);
-        let shared = state.peek(key, now, &mut dead).map(share);
+        let moment = self.moment(&state);
+        let shared = state.peek(key, moment, &mut dead).map(share);
         drop(state);
         shared
     }
@@ -90,9 +90,9 @@ impl<V> Store<V> {
     pub fn entry<R>(&self, key: &Digest, share: impl FnOnce(&V) -> R) -> Option<(R, Entry)> {
         let mut dead = Vec::new();
         let mut state = self.state.lock();
-        let now = self.clock.now();
+        let moment = self.clock.moment_at(self.clock.now());
         let shared = state
-            .entry(key, now, &mut dead)
+            .entry(key, moment, &mut dead)
             .map(|(value, entry)| (share(value), entry));
         drop(state);
         shared
@@ -109,15 +109,12 @@ impl<V> Store<V> {
         let deadline = admission
             .ttl
             .map_or(NEVER, |ttl| created.saturating_add(ttl).min(NEVER - 1));
-        let entry = Slot {
-            key,
-            value,
-            deadline,
-            hits: 0,
+        let entry = Slot { key, value, deadline };
+        let origin = Origin {
             created,
             weight: admission.weight,
         };
-        let stored = state.set(entry, admission.tags, &mut dead);
+        let stored = state.set(entry, origin, admission.tags, &mut dead);
         drop(state);
         stored
     }
@@ -126,8 +123,8 @@ impl<V> Store<V> {
     pub fn remove(&self, key: &Digest) -> Option<V> {
         let mut dead = Vec::new();
         let mut state = self.state.lock();
-        let now = self.now_if_timed(&state);
-        let taken = state.remove(key, now, &mut dead);
+        let moment = self.moment(&state);
+        let taken = state.remove(key, moment, &mut dead);
         drop(state);
         taken
     }
@@ -204,8 +201,16 @@ impl<V> Store<V> {
         Ok(true)
     }
 
-    // Asking the clock costs as much as the lookup, so nobody asks before the first deadline is set.
+    // Nobody asks what time it is before the first deadline is set.
     #[inline]
+    fn moment(&self, state: &State<V>) -> Moment<'_> {
+        if state.is_timed() {
+            self.clock.moment()
+        } else {
+            self.clock.moment_at(0)
+        }
+    }
+
     fn now_if_timed(&self, state: &State<V>) -> u64 {
         if state.is_timed() { self.clock.now() } else { 0 }
     }
