@@ -7,3 +7,4 @@
 pub mod error;
 pub mod key;
 pub mod store;
+pub mod text;
