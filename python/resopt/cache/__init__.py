@@ -1,0 +1,1 @@
+"""Answers kept and served: what may be stored, for whom, for how long."""
