@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 _END_CHARACTERS = 1_000
 _BREAKS = str.maketrans(dict.fromkeys("\"'“”‘’.,;:!?()[]{}<>/\\|-–—…*_~#&+=", " "))
 _CLAUSE_ENDS = re.compile(
-    r"[.?!;,:…]+ +| +[-–—]+ +| (?:and|but|so|because|also) (?=(?:what|where|when|who|how|is|are|has|have|did|do|can|could|"
+    r"[.?!;,:…]+ +| +[-–—]+ +| (?:and|but|so|because|also) (?=(?:what|where|when|who|how|is|are|has|did|do|can|could|"
     r"why|please|tell)\b)"
 )
 _ASKING = (
     r"(?:(?:tell|show|give|get|read|send|remind|bring|let)(?: to)? (?:me|us)(?: (?:know|see|hear))?|know|see|hear|find(?: out)?|"
-    r"look up|look at|pull up|bring up|check(?: up)?(?: on| in| out| and see)?|track|list|display|confirm|verify|say|remember|"
-    r"recall|view|wonder(?:ing)?|forgot|forget|read(?: out)?|open(?: up)?|locate|tell|show)"
+    r"look up|look at|pull up|bring up|check(?: up)?(?: on| in| out| and see)?|track|list|display|confirm|say|"
+    r"view|read(?: out)?|open(?: up)?|locate|tell|show|(?:verify|remember|recall|wonder(?:ing)?|forgot|forget)(?= (?:what|"
+    r"when|where|which|who|how|if|whether)\b))"
 )
 _FILLERS = re.compile(
     r"(?:(?:hi|hello|hey|ok|okay|so|well|please|pls|plz|um|and|but|also|thanks|sorry|excuse me|alexa|siri|actually|just|"
@@ -40,9 +41,9 @@ _FILLERS = re.compile(
 )
 _REQUEST = re.compile(
     r"(?:(?:can|could|would) you(?: please| kindly| just| possibly| help me)*(?: to)? |"
-    r"(?:i|we)(?: would|'d)?(?: really| just| also)? (?:want|need|like|wish)(?: you)? to |i'm trying to |help me (?:to )?|"
+    r"(?:i|we)(?: would|'d)?(?: really| just| also)? (?:want|need|like|wish)(?: you)? to |(?:i )?(?:wanna|gotta|must|have to) |i'm trying to |help me (?:to )?|"
     rf"do you(?: happen to)? (?=know\b|see\b)|(?:are you able|is it possible|i'm curious|i am curious) to (?={_ASKING}\b)|please |"
-    r"i (?:can't|cannot|cant|don't|dont|do not) (?=(?:remember|know|recall)\b)|i (?=(?:wonder|forgot|forget)\b)|"
+    r"i (?:can't|cannot|cant|don't|dont|do not) (?=(?:remember|know|recall) (?:what|when|where|which|who|how|if)\b)|i (?=(?:wonder|forgot|forget)\b)|"
     r"i(?:'m| am| was) (?=wondering\b))?"
     rf"(?P<ask>{_ASKING}(?: please| exactly)? )?"
 )

@@ -55,13 +55,14 @@ _CURRENCY = (
 
 SHIELDS: dict[str, str] = {
     # The clause asks how something is done, or what would happen: the same for everybody.
-    "procedure": _ASK + r"(?:how (?:to|do|does|did|can|could|should|would|might|may|will)\b"
+    "procedure": _ASK + r"(?:how (?:to|do|does|can|could|should|would|might|may|will)\b"
     r"|(?:what|where|who|which \w+|when|whom) (?:should|can|could|must|may|shall|would|might)\b"
     r"|(?:what|where|who|which \w+|when) (?:do|does) (?:i|we|you|one|people|someone|a|an)\b(?! (?:owe|have left)\b)"
-    r"|what (?:happens|if|happened if|will happen|would happen|to do)\b|if (?:i|my|we|the|a|you)\b"
+    r"|(?:what|where|how|when|which \w+) (?:i|we) (?:should|can|could|must|need|have to)\b"
+    r"|what (?:are|is|'s)? ?(?:the )?(?:steps?|procedure|process|way|requirements?)\b|what (?:happens|if|happened if|will happen|would happen|to do)\b"
     r"|(?:is there|are there|is it|are we|am i|are you) (?:a way|any way|a possibility|possible|able|allowed|permitted)\b"
     r"|(?:do|will|would) (?:i|we) (?:need|have to|get charged|be charged|be able)\b"
-    r"|(?:the )?(?:steps?|way|procedure|process|instructions?) (?:to|for)\b|ways? to\b)",
+    r"|(?:the )?(?:steps?|way|procedure|process|instructions?) (?:to|for)\b|ways? to\b)|^if (?:i|my|we|the|a|you)\b",
     # It asks for the reason of something.
     "reason": _ASK + r"(?:why|how come|what(?:'?s| is| was| are| were)? (?:the (?:reason|matter|problem|issue|cause)|wrong|"
     r"going on|happening|causing|caused|went wrong)\b)",
@@ -79,20 +80,22 @@ SHIELDS: dict[str, str] = {
 }
 
 _NOT_STATE = (
-    r"(?!(?:[\w'-]+ ){0,2}?(?:options?|rights?|choices?|alternatives?|chances|best|next steps?|obligations?|grammar|essay|"
-    r"code|spelling|text|writing|english|sentence|paragraph|resume|cv|homework|thesis|poem|email to|letter to)\b)"
+    r"(?!code\b|money back|card now)(?!(?:[\w'-]+ ){0,2}?(?:options?|rights?|choices?|alternatives?|chances|best|next steps?|obligations?|grammar|essay|"
+    r"source code|bank that|bank (?:i|we)|bank to|boss|spelling|text|writing|english|sentence|paragraph|resume|cv|homework|thesis|poem|email to|letter to)\b)"
 )
 _WH = r"(?:what|which|when|where|who|whose|how (?:much|many|old|far|high|low|late|soon|full|close|big)|how long (?:until|till|before))"
 _HAVE = r"(?:is|are|was|were|has|have|had|did|does|do|will)"
 _VALUE = (
     r"(?:balance|limit|apr|interest rate|rate of interest|interest|status|expir\w+|points?|miles|rewards?|money|funds?|total|"
-    r"level|pressure|number|name|payments?|bills?|transactions?|deposits?|charges|purchases?|due date|date|amount|sum|state|"
+    r"level|pressure|number|name|tracking|eta|validity|update|payments?|bills?|transactions?|deposits?|charges|purchases?|due date|date|amount|sum|state|"
     r"income|tax(?:es)?|credit|score|size|model|minimum|mileage|mpg|gas|fuel|time|gate|seat|terminal)"
 )
-_SECURITY = (
-    r"\b(?:safe|secure|protected|insured|allowed|accepted|supported|compatible|valid (?:in|for|abroad)|usable|normal|"
-    r"supposed|required|considered|guaranteed|legal|refundable|transferable)\b"
+_USES = (
+    r"\b(?:safe|secure|protected|insured|allowed|accepted|supported|compatible|valid (?:in|for|abroad|everywhere|only)|usable|normal|"
+    r"considered|guaranteed|legal|able|same as|refundable|transferable)\b"
 )
+_STATIC = _USES + r"|\b(?:supposed|required)\b"
+_CHILDREN = r"\bmy (?:daughter|son|child|kids?|children)\b(?!'s)"
 _PROCEDURES = ("language", "procedure", "reason", "permission")
 
 PERSONAL: tuple[Rule, ...] = (
@@ -137,9 +140,12 @@ PERSONAL: tuple[Rule, ...] = (
     Rule(
         name="asked for mine",
         kind="personal",
-        words=("my", "our"),
+        words=("my", "our", "balance", "transaction", "transactions", "spending", "payslip", "payslips", "itinerary", "reminders", "appointments",
+               "meetings", "messages", "emails", "mails", "inbox"),
         pattern=rf"^ask (?:about )?(?:all |the )?(?:(?:latest|last|recent|current|status|state|balance|total|amount|list|copy|rest|"
-        rf"date|time|number|name|details|contents?)(?: [\w-]+){{0,2}} (?:of|on|in|for|from|to) )?{_MINE} {_NOT_STATE}",
+        rf"date|time|number|name|details|contents?)(?: [\w-]+){{0,2}} (?:of|on|in|for|from|to) )?{_MINE} {_NOT_STATE}"
+        r"|^ask (?:the |all |all of |any |recent |last |latest |current |new |unread )*(?:account |bank |credit card )?(?:balance|transactions?|spending|"
+        r"payslips?|itinerary|reminders|appointments|meetings|messages|e-?mails|inbox)(?:$| (?:for|from|on|in|of)\b)",
         ttl=300.0,
         unless=_PROCEDURES,
     ),
@@ -150,17 +156,28 @@ PERSONAL: tuple[Rule, ...] = (
         pattern=rf"{_ASK}{_WH}(?:'?s| (?:[\w'-]+ ){{0,4}}?{_HAVE}) (?:(?:on|in|at|left on|left in|up with|next on) )?{_MINE} {_NOT_STATE}",
         ttl=300.0,
         unless=("language", "reason"),
-        besides=rf"{_SECURITY}|\b(?:mean|stand for|look like|take|last|work|used for)\b|\bwhat do my\b",
+        besides=rf"{_USES}|\b(?:mean|stand for|look like|take|takes|used for|needs?)\b|\b(?:last|work|works)(?: for| in| with| abroad|$)|\bwhat do my\b"
+        rf"|\b(?:should|can|could|must|may) (?:i|we)\b|{_CHILDREN}",
     ),
     Rule(
         name="value on something of mine",
         kind="personal",
         words=("my", "our"),
-        pattern=rf"{_ASK}(?:{_WH}|the)\b[\w' -]{{0,50}}?\b{_VALUE}(?: (?:date|number|amount|level|left|due|available|remaining|"
-        rf"i have|do i have|i've got|used|spent|charged))? (?:of|on|for|in|from|at|with|to|into) (?:[\w-]+ ){{0,2}}?{_MINE}\b",
+        pattern=rf"^(?:(?:ask )?{_WH}|ask (?:the|all|any))\b[\w' -]{{0,50}}?\b{_VALUE}(?: (?:date|number|amount|level|left|due|available|remaining|"
+        rf"i have|do i have|i've got|used|spent|charged|rate|[a-z]+))? (?:of|on|for|in|from|at) (?:[\w-]+ ){{0,2}}?{_MINE}\b",
         ttl=300.0,
         unless=_PROCEDURES,
-        besides=r"\b(?:exchange rate|best|time limit|age limit|fees?|cost)\b",
+        besides=r"\b(?:exchange rate|best|time limit|age limit|fees?|cost|can|could|should|steps?|procedure)\b",
+    ),
+    Rule(
+        name="date of mine",
+        kind="personal",
+        words=("my", "our"),
+        pattern=rf"{_ASK}(?:what|which|when|how)\b.{{0,40}}\b{_MINE} [\w' -]{{1,40}}?\b(?:expires?|expiring|is set to|is due|are due|ends|starts|renews)\b"
+        rf"|{_ASK}how (?:long|many \w+|much \w+)\b(?: [\w']+){{0,5}}? (?:until|till|til|before) {_MINE}\b",
+        ttl=300.0,
+        unless=("language", "reason", "permission"),
+        besides=r"\b(?:can|could|should|do i|after|if|once|what happens|take|takes)\b|\bwhen my\b.*\bwhat\b|\bwhat\b.*\b(?:when|before) my\b",
     ),
     Rule(
         name="state of mine",
@@ -172,7 +189,7 @@ PERSONAL: tuple[Rule, ...] = (
         rf"|does {_MINE} (?:\w+ )?(?:plan|policy|contract|insurance|subscription|warranty|tariff|membership|ticket|booking)\b)",
         ttl=300.0,
         unless=_PROCEDURES,
-        besides=_SECURITY,
+        besides=rf"{_STATIC}|{_CHILDREN}",
     ),
     Rule(
         name="state of mine, asked for",
@@ -184,18 +201,18 @@ PERSONAL: tuple[Rule, ...] = (
         rf"asked|qualify)\b(?! to\b))",
         ttl=300.0,
         unless=_PROCEDURES,
-        besides=_SECURITY,
+        besides=_STATIC,
     ),
     Rule(
         name="state of the asker",
         kind="personal",
         words=("i", "we"),
-        pattern=_ASK + r"(?:if |whether )?(?:am i|do i (?:still |currently |already )?(?:have|owe|qualify)|did i|have i|was i|had i|"
+        pattern=_ASK + r"(?:if |whether )?(?:am i|do i (?:still |currently |already )?(?:have|owe|qualify)|did i|have i|was i|"
         r"are we|do we (?:still )?have|have we|did we)\b",
         ttl=300.0,
         unless=("language", "reason", "permission", "procedure"),
         besides=r"\b(?:have to|do (?:something|anything) wrong|supposed|required|missing|doing|going to|charged (?:for|when|if)|"
-        r"protected|right to|in danger|at risk|the only)\b|\b(?:do|are|did|have) we\b(?!.*\b(?:scheduled|meet|met|meeting|booked|"
+        r"protected|talking|good to|needing|right to|in danger|at risk|the only)\b|\b(?:do|are|did|have) we\b(?!.*\b(?:scheduled|meet|met|meeting|booked|"
         r"have (?:any|a)|paid|ordered|spoken?|talk))",
     ),
     Rule(
@@ -203,10 +220,11 @@ PERSONAL: tuple[Rule, ...] = (
         kind="personal",
         words=("much", "many", "often", "long", "far"),
         pattern=_ASK + r"how (?:much|many|often|long|far)\b(?: [\w'-]+){0,6}? (?:(?:have|did|had|was) i\b|do i (?:still |currently )?"
-        r"(?:have|owe|make|earn|weigh|got)\b(?! to\b)|am i (?:paying|owed|earning|making|allowed to spend|overdrawn|worth)\b"
-        r"|i (?:have|owe|spent|earned|used|made|paid|got)\b(?! to\b))",
+        r"(?:have|owe|make|earn|weigh|got)\b(?! to\b)|am i (?:paying|owed|earning|making|getting paid|overdrawn|worth)\b|do i have to pay (?:on|for) my\b"
+        r")",
         ttl=300.0,
         unless=("language", "reason"),
+        besides=r"\bhow long do i have (?:before|until|till|to)\b",
     ),
     Rule(
         name="quantity in something of mine",
@@ -222,17 +240,20 @@ PERSONAL: tuple[Rule, ...] = (
         kind="personal",
         words=("i",),
         pattern=_ASK + r"(?:what|which|where|when|who|whom)\b(?: [\w'-]+){0,3}? (?:(?:am|did|have|was) i\b|do i (?:owe|have left|get paid)\b"
-        r"|(?:will|can|should|do|did) i (?:get|receive|expect|have) (?:my|paid)\b)",
+        r"|do i (?:still |currently )?have (?!to\b))"
+        r"|^(?:ask )?when (?:will|can|should|do|did) i (?:get|receive|expect|have|(?:have|need) to pay) (?:my|paid|the)\b"
+        r"|^(?:ask )?(?:what|how)\b.{0,60}? i(?:'ve| have)? (?:already |currently |still )?(?:left|remaining|spent|earned|used|taken|saved|accumulated|owe|have left|"
+        r"have remaining)\b",
         ttl=300.0,
         unless=("language", "reason"),
-        besides=r"\b(?:wrong|missing|supposed|able|allowed|charged|doing|have i done|to do)\b",
+        besides=r"\b(?:wrong|missing|supposed|able|allowed|charged|doing|have i done|to do|going to|options?|rights?|choices?|chances?|happens?)\b",
     ),
     Rule(
         name="what you did with mine",
         kind="personal",
-        words=("you",),
-        pattern=_ASK + r"(?:if |whether )?(?:have|did) you (?:guys |already |ever |even )?(?:receiv|got\b|get\b|sen[dt]\b|ship|process|refund|"
-        r"approv|cancel|issu|dispatch|post(?:ed)?\b|mail|pay\b|paid\b|credit|book)\w* (?:it|my|the|our|me|anything|this|that)\b",
+        words=("have", "has", "did"),
+        pattern=_ASK + r"(?:if |whether )?(?:have|has|did) (?:you|they|he|she|anyone|someone|the \w+|\w+)(?: guys)? (?:already |ever |even |yet )?(?:receiv|got\b|get\b|sen[dt]\b|ship|process|refund|"
+        r"approv|author|cancel|issu|dispatch|post(?:ed)?\b|mail|pay\b|paid\b|credit|book)\w* (?:it|my|our|me|anything|this)\b",
         ttl=300.0,
         unless=("language", "reason"),
     ),
@@ -251,10 +272,10 @@ PERSONAL: tuple[Rule, ...] = (
         kind="personal",
         words=("near", "nearby", "nearest", "closest", "here", "around", "close", "location", "am"),
         pattern=r"\b(?:near(?:est)?(?: to)?|closest(?: to)?|close to|around|next to) (?:me|us|my|here|our)\b|\bnearby\b"
-        r"|\bfrom (?:here|my (?:location|place|house|home|position))\b|\bhow far (?:am i|is it) from\b|\bmy (?:current |exact )?location\b"
-        r"|\b(?:nearest|closest) (?:[\w-]+ ){0,2}?[\w-]+$|\bwhere am i\b",
+        r"|\bfrom (?:here(?! on\b)|my (?:location|place|house|home|position))\b|\bhow far (?:am i|is it) from\b|\bmy (?:current |exact )?location\b"
+        r"|\b(?:nearest|closest) (?:(?!to\b)[\w-]+ ?){1,3}$|\bwhere am i\b",
         ttl=300.0,
-        unless=("language", "reason", "procedure"),
+        unless=_PROCEDURES,
     ),
     Rule(
         name="list of mine",
@@ -272,11 +293,12 @@ PERSONAL: tuple[Rule, ...] = (
         pattern=rf"{_ASK}(?:what|which|who|how many|is|are)\b.*\b(?:linked|connected|registered|attached|associated|assigned) (?:to|with) {_MINE}\b",
         ttl=300.0,
         unless=_PROCEDURES,
+        besides=r"\b(?:fees?|costs?|charges?)\b",
     ),
 )
 
-_QUESTION = r"(?:ask|what'?s?|which|who'?s?|where'?s?|when'?s?|how'?s?|is|are|was|were|will|does|do|did|has|have|any|anything)"
-_NOW = r"(?:right now|at the moment|at this (?:moment|time)|now|currently|as of (?:now|today)|at present|presently|as we speak|so far)"
+_QUESTION = r"(?:ask (?=(?:what|which|who|where|when|how|if|the|any|about|today|tonight|tomorrow|this)\b)|what'?s?|which|who'?s?|where'?s?|when'?s?|how'?s?|is|are|was|were|will|does|do|did|has|have|any|anything)"
+_NOW = r"(?:right now|at the moment|at this (?:moment|time)|now$|currently|as of (?:now|today)|at present|presently|as we speak|so far)"
 _DAY = (
     r"(?:today|tonight|tomorrow|yesterday|last night|this (?:morning|afternoon|evening|week|weekend|month|season|summer|winter|spring|"
     r"autumn|fall)|next (?:week|weekend|month))"
@@ -290,8 +312,9 @@ TIME: tuple[Rule, ...] = (
                "friday", "saturday", "sunday"),
         pattern=_ASK + r"(?:what|which|wat|whats|what's)?(?: is|'s)? ?(?:the )?(?:current |exact |local |right |correct )?(?:time|day|date|month|year|"
         r"week|weekday|hour)(?: of (?:the )?(?:week|month|year|day))?(?: is it| is today| is this| is (?:the|today's) date|$| (?:right )?now\b|"
-        r" (?:today|currently)\b| (?:is it )?(?:in|at|for) (?!which|python|the (?:morning|evening|world))[\w .'-]{2,40}(?: (?:right )?now)?$)"
+        r" (?:today|currently)\b| (?:is it )?(?:in|at) (?!which|python|the (?:morning|evening|world))[\w .'-]{2,40}(?: (?:right )?now)?$)"
         r"|\b(?:what's|what is) today's date\b|\btoday's date\b|\bis it (?:already |still )?(?:mon|tues|wednes|thurs|fri|satur|sun)day\b"
+        r"|\bwhat (?:date|day) (?:will it be|it will be|was it)\b|\b(?:date|day) [\w ]{1,20} from now\b|\btoday is what\b"
         r"|\bwhat time (?:is it|it is)\b|\bcurrent (?:time|date)\b|\bhow late is it\b",
         action="bypass",
         unless=("language", "procedure", "program", "reason"),
@@ -305,8 +328,8 @@ TIME: tuple[Rule, ...] = (
         r"before|away|since)\b",
         action="bypass",
         unless=("language", "procedure", "reason"),
-        besides=rf"{_ANY_FIRST}|\byou\b|\b(?:should|can|could|take|takes|transfer|refund|payment|card|order|expires?|deliver\w*|arriv\w*|"
-        r"cook\w*|keep|stay|wait|boil\w*|bake)\b",
+        besides=rf"{_ANY_FIRST}|\byou\b|\b(?:should|can|could|take|takes|refund|card|order|expires?|deliver\w*|arriv\w*|"
+        r"cook\w*|keep|stay|wait|boil\w*|bake|comes?|transfer\w*|payments?|money|funds|cheques?|checks?|deposits?)\b",
     ),
     Rule(
         name="weather",
@@ -314,14 +337,14 @@ TIME: tuple[Rule, ...] = (
         words=("weather", "forecast", "temperature", "rain", "raining", "rainy", "snow", "snowing", "sunny", "windy", "humid",
                "humidity", "cold", "hot", "warm", "umbrella", "pollen", "storm", "cloudy", "hail", "jacket", "coat", "sunset", "sunrise",
                "sunscreen", "storms", "freezing", "foggy"),
-        pattern=r"\bweather\b(?: (?:going|like|today|tomorrow|tonight|forecast|report|update|outside|this|now|right|in|for|at|on|will|be|"
-        r"looking|here|there|over)\b|$)|\b(?:what|how)(?:'?s| is| are| will) the (?:[\w-]+ ){0,2}?(?:weather|forecast|pollen|humidity)\b"
+        pattern=r"\bweather\b(?: (?:going|like|today|tomorrow|tonight|forecast|report|update|outside|this|now|right|in|for|at|on|will|be|is|"
+        r"look|looking|here|there|over)\b|$)|\b(?:what|how)(?:'?s| is| are| will) the (?:[\w-]+ ){0,2}?(?:weather|forecast|pollen|humidity)\b"
         r"|\b(?:is|will|was) it (?:going to |gonna |be |likely to |currently |still |get )*(?:rain|snow|hail|storm|sunn?y?|wind|cloud|cold|hot|"
         r"warm|humid|freez|fog)(?:y|ing|er)?\b|\bchances? of (?:rain|snow|storms?)\b"
         r"|\b(?:need|take|bring|carry|pack|wear) (?:an umbrella|my umbrella|a (?:rain)?coat|a jacket|sunscreen)\b"
         r"|\btemperature (?:outside|today|tomorrow|tonight|right now|now|going to be)\b|\bwhat(?:'?s| is| will) the temperature(?:$| (?:be|like)\b"
         r"| in (?!a |an |the |celsius|fahrenheit|kelvin))|\bhow (?:hot|cold|warm|windy|humid|high) (?:is|will|was) (?:it|the pollen\w*)\b"
-        r"|\b(?:when|what time|what)(?:'s| is) (?:the )?(?:sunset|sunrise)\b|\bforecast (?:for|today|tomorrow|this)\b",
+        r"|\b(?:when|what time|what)(?:'s| is) (?:the )?(?:sunset|sunrise)\b|\bforecast (?:for|today|tomorrow|this)\b|\b(?:day|week|weekend|hourly|local) forecast\b",
         ttl=600.0,
         unless=("language", "program"),
         besides=rf"{_YEAR}|\b(?:usually|typically|normally|generally|average|in general|climate|app|in (?:january|february|march|april|"
@@ -330,7 +353,7 @@ TIME: tuple[Rule, ...] = (
     Rule(
         name="market price or rate",
         kind="time_sensitive",
-        words=("price", "prices", "rate", "rates", "worth", "trading", "stock", "stocks", "share", "shares", "bitcoin", "crypto", "convert",
+        words=("peso", "pesos", "franc", "francs", "rupee", "rupees", "price", "prices", "rate", "rates", "worth", "trading", "stock", "stocks", "share", "shares", "bitcoin", "crypto", "convert",
                "nasdaq", "dow", "ftse", "dax", "nikkei", "market", "markets", "dollar", "dollars", "euro", "euros", "pound", "pounds", "usd", "eur",
                "gbp", "yen"),
         pattern=r"\b(?:stock|share|bitcoin|crypto\w*|ethereum|gold|silver|(?:crude )?oil|gas(?:oline)?|petrol|diesel|electricity|wheat|copper)(?:'s)?"
@@ -339,6 +362,8 @@ TIME: tuple[Rule, ...] = (
         r"(?:worth|trading|doing|open|up|down|close[ds]?|performing|at)\b|\bhow (?:did|is|are|was|were) (?:the )?(?:nasdaq|dow|ftse|dax|nikkei|s&p|(?:stock )?markets?)\b"
         rf"|\bhow (?:much|many) (?:is |are |{_CURRENCY} )?[\w. ]{{0,30}}?\b{_CURRENCY} (?:worth |right now )?(?:in|to|into|for|per|is|are|can|will|do|would)\b[\w. ]{{0,30}}\b{_CURRENCY}\b"
         rf"|\b(?:convert|change) [\w. ]{{0,20}}{_CURRENCY} (?:in|to|into)\b"
+        rf"|\b\d[\d.,]* (?:[a-z]+ )?{_CURRENCY} (?:\w+ )?(?:to|in|into) (?:[a-z]+ )?{_CURRENCY}\b|\b(?:convert|conversion|exchange)\b.{{0,30}}\b{_CURRENCY} (?:to|and|into|for|in) (?:\w+ )?{_CURRENCY}\b"
+        rf"|\b{_CURRENCY} (?:to|into) {_CURRENCY} conversion\b|\b{_CURRENCY} equal\b.{{0,15}}\b{_CURRENCY}\b|\bexchange rates? between\b"
         rf"|\b{_CURRENCY} (?:to|into|vs\.?|versus|against|/) (?:the )?(?:[\w]+ )?{_CURRENCY}\b.*\b(?:rate|now|today)\b"
         rf"|\brates? (?:of|for|between|from) (?:the )?(?:[\w]+ )?{_CURRENCY} (?:to|and|vs\.?|against|in|into)\b"
         r"|\b(?:what|how)(?:'?s| is| are) (?:the |your |today's )?(?:current |latest |live )?(?:exchange|conversion|currency) rates?(?: (?:right )?now| today| at the moment| currently| like| looking| between| for| from|$)"
@@ -367,7 +392,7 @@ TIME: tuple[Rule, ...] = (
         r"last night|yesterday|today|tonight|this (?:week|weekend|morning|afternoon|evening))\b",
         ttl=60.0,
         unless=("language", "procedure", "reason"),
-        besides=rf"{_YEAR}|\b(?:credit|test|exam|my|world war|civil war|first|fico) ",
+        besides=rf"{_YEAR}|\b(?:coin|dice|die|roll|flip)\b|\b(?:credit|test|exam|my|world war|civil war|first|fico) ",
     ),
     Rule(
         name="open or available now",
@@ -376,23 +401,32 @@ TIME: tuple[Rule, ...] = (
         pattern=r"^(?:ask )?(?:if |whether )?(?:is|are) (?:you|they|it|the|your|there)\b[\w' -]{0,40}?\b(?:open|closed)(?: (?:right now|now|today|tonight|tomorrow|yet|still|at the moment|"
         r"currently|this \w+|late))?$|\b(?:in stock|out of stock|sold out|back in stock|stock left)\b|\b(?:any|many|have) (?:[\w-]+ ){0,3}?(?:available|left)(?: (?:today|tonight|tomorrow|now|"
         r"right now|for (?:today|tonight|tomorrow|this|next)\b.*))?$|\bhow (?:busy|crowded|full|long) (?:is|are|will) (?:the |it\b|(?:[\w'-]+ ){1,3})[\w' ]{0,25}\b(?:queue|line|wait|busy|be|now|today|tonight|"
-        r"at the moment|around|at)\b|^(?:ask )?how (?:busy|crowded) (?:is|are)\b|\bhow long (?:is|'s) the (?:wait|queue|line)\b|\b(?:still|currently|now) available\b",
+        r"at the moment|around|at)\b|^(?:ask )?how (?:busy|crowded) (?:is|are|will|[\w ]{1,40} (?:is|are|will))\b|\b(?:current |the )wait(?:ing)? times? (?:at|for|in|right now)\b|\bhow long (?:is|'s) the (?:wait|queue|line)\b|\b(?:still|currently|now) available\b",
         ttl=60.0,
         unless=("language", "procedure", "reason", "permission"),
-        besides=rf"{_ANY_FIRST}|\b(?:account|source|to (?:everyone|anyone|all|the public|students|new)|on (?:sundays?|saturdays?|weekends?|holidays|bank holidays))\b",
+        besides=rf"{_ANY_FIRST}|\b(?:usually|typically?|average|normally|tends?)\b|\b(?:account|source|to (?:everyone|anyone|all|the public|students|new)|on (?:sundays?|saturdays?|weekends?|holidays|bank holidays))\b",
     ),
     Rule(
         name="outage or disruption",
         kind="time_sensitive",
-        words=("down", "outage", "outages", "offline", "working", "delay", "delays", "delayed", "disruption", "disruptions", "problems", "issues", "strike", "cancelled",
-               "canceled", "maintenance", "running", "alerts", "advisories", "warnings", "incident", "incidents", "traffic", "accident", "accidents", "jam", "closures"),
+        words=("alert", "advisory", "warning", "down", "outage", "outages", "offline", "working", "delay", "delays", "delayed", "disruption", "disruptions", "problems", "issues", "strike", "cancelled",
+               "canceled", "maintenance", "running", "alerts", "advisories", "warnings", "incident", "incidents", "accident", "accidents", "jam", "closures"),
         pattern=r"^(?:ask )?(?:if |whether )?(?:is|are) (?!there a (?:way|fee))(?:[\w'&.-]+ ){1,6}?(?:down|offline|delayed|cancelled|canceled|running|having (?:problems|issues|trouble)|under maintenance)\b"
         r"(?! (?:payment|fee))|^(?:ask )?(?:if |whether )?(?:are|is) there (?:(?:currently|still) )?(?:any |an? )?(?:[\w-]+ ){0,3}?(?:outages?|disruptions?|delays?|strikes?|problems|issues|incidents?|advisories|"
-        r"alerts?|warnings?|accidents?|maintenance|closures?|traffic|jams?)\b|\bany (?:[\w-]+ ){0,3}?(?:outages?|disruptions?|delays|travel alerts|warnings|accidents|closures)\b|\b(?:travel|weather|traffic|security) (?:alerts?|advisor\w+|warnings?) (?:for|in|on|about)\b"
-        r"|\b(?:how'?s|how is|how bad is|how heavy is|what'?s|what is|what about|how will|ask|is|will|look at|check)\b.{0,12}\btraffic\b(?! (?:light|sign|law|rule|ticket|fine))|\btraffic (?:like|right now|now|today|on the|jams?|report|updates?)\b",
+        r"alerts?|warnings?|accidents?|maintenance|closures?|traffic|jams?)\b|\bany (?:[\w-]+ ){0,3}?(?:outages?|disruptions?|delays|travel alerts|warnings|accidents|closures)\b|\b(?:travel|weather|security) (?:alerts?|advisor\w+|warnings?) (?:for|in|on|about)\b",
         ttl=60.0,
         unless=("language", "procedure", "reason", "permission"),
         besides=rf"{_YEAR}|\b(?:network|web|internet|http|site|data) traffic\b|\bin case of\b|{_ANY_FIRST}",
+    ),
+    Rule(
+        name="traffic",
+        kind="time_sensitive",
+        words=("traffic", "congestion"),
+        pattern=r"\b(?:how|what|ask|is|are|will|does|any|check|the)\b.{0,25}\b(?:traffic|congestion)\b(?! (?:light|sign|law|rule|ticket|fine|lights|signs|laws|"
+        r"rules|tickets|fines))|\btraffic (?:right now|now|today|jams?|report|updates?)\b",
+        ttl=60.0,
+        unless=("language", "procedure", "reason"),
+        besides=rf"{_YEAR}|\b(?:network|web|internet|http|site|website|data|organic|api|human|drug) traffic\b|\bin case of\b|\b(?:usually|typically|on average)\b",
     ),
     Rule(
         name="next or due",
@@ -440,7 +474,7 @@ TIME: tuple[Rule, ...] = (
         pattern=rf"^(?!.*{_ANY_FIRST})(?:(?:{_QUESTION})\b.*\b{_DAY}\b|(?:ask )?(?:the )?(?:today|tonight|tomorrow|yesterday|this week|this weekend)'s\b)",
         ttl=300.0,
         unless=("language", "procedure", "program", "permission"),
-        besides=_YEAR,
+        besides=rf"{_YEAR}|\bhow(?: are| is| was|'s) (?:you|it|everything)\b",
     ),
 )
 
