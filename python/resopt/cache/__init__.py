@@ -1,4 +1,4 @@
-"""Answers from memory: the general cache here, the caches of answers to requests beside it."""
+"""Answers kept and served: what may be stored, for whom, for how long; and the cache for any values underneath."""
 
 from __future__ import annotations
 
