@@ -2,7 +2,7 @@
 
 A cached answer is wrong for the next caller when it depends on who asked or on when. `Freshness.classify` says so from
 the text alone, in microseconds, and the same for every spelling that the cache takes for one question. The rules are
-data (`freshness_rules.py`: who; `freshness_times.py`: when; English) and can be replaced. Every decision names its rule
+data (`freshness_people.py`: who; `freshness_times.py`: when; English) and can be replaced. Every decision names its rule
 and the words that met it.
 """
 
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from resopt.cache.freshness_rules import PERSONAL, SHIELDS, Action, Kind, Rule, Shield
+from resopt.cache.freshness_people import PERSONAL
+from resopt.cache.freshness_rules import SHIELDS, Action, Kind, Rule, Shield
 from resopt.cache.freshness_text import clauses_of, fold, words_of
 from resopt.cache.freshness_times import TIME
 from resopt.errors import ConfigurationError

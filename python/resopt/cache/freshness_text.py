@@ -16,7 +16,8 @@ _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc", "'''")
 _DIGIT = re.compile(r"\d")
 _JOINING = frozenset({"and", "but", "so", "because", "also"})
 _CLAUSE_ENDS = re.compile(
-    rf"[.?!;,:\u2026]+ +| +[-{_DASHES}]+ +| (?:and|but|so|because|also) (?=(?:what|where|when|who|how|is|are|has|did|"
+    rf"(?<! no)(?<! nr)[.?!;,:\u2026]+ +| +[-{_DASHES}]+ +| (?:and|but|so|because|also) (?=(?:what|where|when|who|how|"
+    rf"is|are|has|did|"
     r"do|can|could|why|please|tell)\b)"
 )
 _ASKING = (
@@ -27,7 +28,7 @@ _ASKING = (
 )
 _FILLERS = re.compile(
     r"(?:(?:hi|hello|hey|ok|okay|so|well|please|pls|plz|um|and|but|also|thanks|sorry|excuse me|alexa|siri|actually|"
-    r"just|quick question|good (?:morning|afternoon|evening|day)|there|can someone|someone) )+"
+    r"just|quick question|good (?:morning|afternoon|evening|day)|(?:hi|hello|hey) there|can someone) )+"
 )
 _REQUEST = re.compile(
     r"(?:(?:can|could|would) you(?: please| kindly| just| possibly| help me)*(?: to)? |"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resopt.cache.freshness_rules import Rule
+from resopt.cache.freshness_rules import PROCEDURES, Rule
 
 _FIRST_PERSON = r"\b(?:i|im|ive|my|mine|me|we|our|us|myself)\b"
 """A day or a "now" in a sentence about the asker mostly tells a story ("I paid today, can I …")."""
@@ -88,7 +88,8 @@ TIME: tuple[Rule, ...] = (
             r"\b(?:what|how)(?:'?s| is| are| will) the (?:[\w-]+ ){0,2}?(?:weather|forecast|pollen|humidity)\b",
             r"\b(?:is|will|was) it (?:going to |gonna |be |likely to |currently |still |get )*"
             r"(?:rain|snow|hail|storm|sunn?y?|wind|cloud|cold|hot|warm|humid|freez|fog)(?:y|ing|er)?\b",
-            r"\bchances? of (?:rain|snow|storms?)\b",
+            r"\bchances? of (?:rain|snow|storms?)\b|\bwill there be (?:a |any )?(?:rain|snow|storms?|hail|wind|fog|"
+            r"sun)\b",
             r"\b(?:need|take|bring|carry|pack|wear) (?:an umbrella|my umbrella|a (?:rain)?coat|a jacket|sunscreen)\b",
             r"\btemperature (?:outside|today|tomorrow|tonight|right now|now|going to be)\b",
             r"\bwhat(?:'?s| is| will) the temperature(?:$| (?:be|like)\b| in (?!a |an |the |celsius|fahrenheit|"
@@ -127,6 +128,7 @@ TIME: tuple[Rule, ...] = (
             rf"close[ds]?|"
             r"performing|at)\b",
             rf"\bhow (?:did|is|are|was|were) (?:the )?(?:{_MARKET}|markets?)\b",
+            rf"\b{_CURRENCY} (?:is |are )?(?:doing|trading|worth|performing|standing)\b",
             rf"\bhow (?:much|many) (?:is |are |{_CURRENCY} )?[\w. ]{{0,30}}?\b{_CURRENCY} (?:worth |right now )?"
             rf"(?:in|to|into|for|per|is|are|can|will|do|would)\b[\w. ]{{0,30}}\b{_CURRENCY}\b",
             rf"\b(?:convert|change) [\w. ]{{0,20}}{_CURRENCY} (?:in|to|into)\b",
@@ -189,7 +191,7 @@ TIME: tuple[Rule, ...] = (
             r"(?:$| (?:right now|now|today|tonight|tomorrow|yet|still|at the moment|currently|this \w+|late)$)",
             r"how (?:busy|crowded) (?:is|are|will|[\w ]{1,40} (?:is|are|will))\b",
         ),
-        unless=("language", "procedure", "reason", "permission"),
+        unless=PROCEDURES,
         besides=(
             _FIRST_PERSON,
             _AS_A_RULE,
@@ -206,10 +208,11 @@ TIME: tuple[Rule, ...] = (
             r"\b(?:in stock|out of stock|sold out|back in stock|stock left)\b|\b(?:still|currently|now) available\b",
             r"\b(?:any|many|have) (?:[\w-]+ ){0,3}?(?:available|left)"
             r"(?:$| (?:(?:today|tonight|tomorrow|now|right now)$|for (?:today|tonight|tomorrow|this|next)\b))",
+            r"\b(?:are|is) there (?:any |still )*(?:[\w-]+ ){0,3}?(?:left|available)\b",
             r"\bhow long (?:is|are|will|'s) (?:the |it\b|(?:[\w'-]+ ){1,3})[\w' ]{0,25}\b(?:queue|line|wait)\b",
             r"\b(?:current |the )wait(?:ing)? times? (?:at|for|in|right now)\b",
         ),
-        unless=("language", "procedure", "reason", "permission"),
+        unless=PROCEDURES,
         besides=(_FIRST_PERSON, _AS_A_RULE),
         ttl=60.0,
     ),
@@ -224,7 +227,8 @@ TIME: tuple[Rule, ...] = (
         opening=(
             r"(?:if |whether )?(?:is|are) (?!there a (?:way|fee))(?:[\w'&.-]+ ){1,6}?(?:down|offline|delayed|"
             r"cancelled|canceled|"
-            r"running|having (?:problems|issues|trouble)|under maintenance)\b(?! (?:payment|fee))",
+            r"running|having (?:an? |any )?(?:problems?|issues?|trouble|difficulties|outage|downtime)|"
+            r"under maintenance)\b(?! (?:payment|fee))",
             r"(?:if |whether )?(?:are|is) there (?:(?:currently|still) )?(?:any |an? )?(?:[\w-]+ ){0,3}?(?:outages?|"
             r"disruptions?|"
             r"delays?|strikes?|problems|issues|incidents?|advisories|alerts?|warnings?|accidents?|maintenance|"
@@ -234,7 +238,7 @@ TIME: tuple[Rule, ...] = (
             r"\bany (?:[\w-]+ ){0,3}?(?:outages?|disruptions?|delays|travel alerts|warnings|accidents|closures)\b",
             r"\b(?:travel|weather|security) (?:alerts?|advisor\w+|warnings?) (?:for|in|on|about)\b",
         ),
-        unless=("language", "procedure", "reason", "permission"),
+        unless=PROCEDURES,
         besides=(_YEAR, _FIRST_PERSON, r"\bin case of\b"),
         ttl=60.0,
     ),
