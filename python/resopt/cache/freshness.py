@@ -1,52 +1,31 @@
 """Freshness: what must not be cached, or only briefly, or only for one user, by the form of the question.
 
 A cached answer is wrong for the next caller when it depends on who asked or on when. `Freshness.classify` says so from
-the text alone, in microseconds and the same for every spelling that the cache takes for one question. The rules are data
-(`freshness_rules.py`, English) and can be replaced; every decision names its rule and the words that met it.
-
-How a text is read: it is folded (NFKC, case, blanks, trailing punctuation), cut into clauses, and each clause's polite
-beginning is removed, or written `ask ` where it asks to be told something. Only the first and last 1,000 characters are
-read: a question stands at one end of a long text, and the time stays bounded.
+the text alone, in microseconds, and the same for every spelling that the cache takes for one question. The rules are
+data (`freshness_people.py`: who; `freshness_times.py`: when; English) and can be replaced. Every decision names its rule
+and the words that met it.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from resopt.cache.freshness_rules import DEFAULT_RULES, SHIELDS, Action, Kind, Rule
+from resopt.cache.freshness_people import PERSONAL
+from resopt.cache.freshness_rules import SHIELDS, Action, Kind, Rule, Shield
+from resopt.cache.freshness_text import clauses_of, fold, words_of
+from resopt.cache.freshness_times import TIME
 from resopt.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_END_CHARACTERS = 1_000
-_BREAKS = str.maketrans(dict.fromkeys("\"'“”‘’.,;:!?()[]{}<>/\\|-–—…*_~#&+=", " "))
-_CLAUSE_ENDS = re.compile(
-    r"[.?!;,:…]+ +| +[-–—]+ +| (?:and|but|so|because|also) (?=(?:what|where|when|who|how|is|are|has|did|do|can|could|"
-    r"why|please|tell)\b)"
-)
-_ASKING = (
-    r"(?:(?:tell|show|give|get|read|send|remind|bring|let)(?: to)? (?:me|us)(?: (?:know|see|hear))?|know|see|hear|find(?: out)?|"
-    r"look up|look at|pull up|bring up|check(?: up)?(?: on| in| out| and see)?|track|list|display|confirm|say|"
-    r"view|read(?: out)?|open(?: up)?|locate|tell|show|(?:verify|remember|recall|wonder(?:ing)?|forgot|forget)(?= (?:what|"
-    r"when|where|which|who|how|if|whether)\b))"
-)
-_FILLERS = re.compile(
-    r"(?:(?:hi|hello|hey|ok|okay|so|well|please|pls|plz|um|and|but|also|thanks|sorry|excuse me|alexa|siri|actually|just|"
-    r"quick question|good (?:morning|afternoon|evening|day)|there|can someone|someone) )+"
-)
-_REQUEST = re.compile(
-    r"(?:(?:can|could|would) you(?: please| kindly| just| possibly| help me)*(?: to)? |"
-    r"(?:i|we)(?: would|'d)?(?: really| just| also)? (?:want|need|like|wish)(?: you)? to |(?:i )?(?:wanna|gotta|must|have to) |i'm trying to |help me (?:to )?|"
-    rf"do you(?: happen to)? (?=know\b|see\b)|(?:are you able|is it possible|i'm curious|i am curious) to (?={_ASKING}\b)|please |"
-    r"i (?:can't|cannot|cant|don't|dont|do not) (?=(?:remember|know|recall) (?:what|when|where|which|who|how|if)\b)|i (?=(?:wonder|forgot|forget)\b)|"
-    r"i(?:'m| am| was) (?=wondering\b))?"
-    rf"(?P<ask>{_ASKING}(?: please| exactly)? )?"
-)
+DEFAULT_RULES: tuple[Rule, ...] = PERSONAL + TIME
+"""What `Freshness()` uses; to change some: `Freshness([*(rule for rule in DEFAULT_RULES if …), Rule(…)])`."""
+
+_SEVERITY: dict[Action, int] = {"store": 0, "short": 1, "bypass": 2}
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -79,34 +58,24 @@ GENERIC = Decision()
 """The answer is the same for everybody, and tomorrow."""
 
 
-class _Compiled(msgspec.Struct, frozen=True):
-    rule: Rule
-    words: frozenset[str]
-    pattern: re.Pattern[str]
-    besides: re.Pattern[str] | None
-    unless: frozenset[str]
-
-
 class Freshness:
     """Tells which questions must not be cached as usual.
 
     Args:
-        rules: what to look for; by default the English rules of `freshness_rules.py`. An empty sequence finds nothing.
-        shields: named forms of question under which rules may not hold (`Rule.unless`).
+        rules: what to look for; by default the English rules. An empty sequence finds nothing.
+        shields: forms of question, by name, under which rules that name them do not hold (`Rule.unless`). A clause
+            under the shield `language` puts the rest of its text under it too ("Translate: where is my order?").
 
     Raises:
-        ConfigurationError: a rule is not a `Rule`, its pattern is not a regular expression, or its fields contradict.
+        ConfigurationError: a rule or shield is not one, holds no regular expression, or contradicts itself.
     """
 
-    def __init__(self, rules: Iterable[Rule] = DEFAULT_RULES, *, shields: Mapping[str, str] = SHIELDS) -> None:
+    def __init__(self, rules: Iterable[Rule] = DEFAULT_RULES, *, shields: Mapping[str, Shield] = SHIELDS) -> None:
         self.rules = tuple(rules)
         self.shields = dict(shields)
-        if self.rules is not DEFAULT_RULES:  # tables of our own are checked by the tests
-            for rule in self.rules:
-                _check(rule, self.shields)
-        self._compiled: tuple[_Compiled, ...] | None = None
-        self._shields: dict[str, re.Pattern[str]] = {}
-        self._words: frozenset[str] | None = None
+        if self.rules is not DEFAULT_RULES or shields is not SHIELDS:  # checking costs as much as compiling
+            _check(self.rules, self.shields)
+        self._tables: _Tables | None = None
 
     @classmethod
     def off(cls) -> Freshness:
@@ -115,88 +84,97 @@ class Freshness:
 
     def classify(self, question: str) -> Decision:
         """Whether the answer to `question` depends on who asks or on when."""
-        compiled = self._compiled
-        if compiled is None:
-            compiled = self._compile()
-        text = _fold(question)
-        spaced = text.translate(_BREAKS)
-        words = set(spaced.split())
-        if any(map(str.isdigit, text)):
-            words.add("#")
-        if "@" in text:
-            words.add("@")
-        if self._words is not None and self._words.isdisjoint(words):
+        tables = self._tables
+        if tables is None:  # at first use, so that an import costs nothing; two threads may both do it, equally
+            tables = self._tables = _Tables(self.rules, self.shields)
+        text = fold(question)
+        words = words_of(text)
+        tried = tables.rules_for(words)
+        if not tried:
             return GENERIC
-        tried = [candidate for candidate in compiled if not candidate.words or not candidate.words.isdisjoint(words)]
-        clauses = _clauses(text, cut=spaced != text or not _JOINING.isdisjoint(words))
         found: dict[Kind, tuple[Rule, str]] = {}
-        language = self._shields.get("language")
-        quoting = language is not None and language.search(clauses[0]) is not None
+        about_words = False
+        clauses = clauses_of(text, words)
         for clause in clauses:
-            self._search(clause, tried, found, {"language"} if quoting else set())
+            about_words = about_words or (len(clauses) > 1 and tables.holds("language", clause))
+            tables.search(clause, tried, found, {"language": True} if about_words else {})
         return _decide(found) if found else GENERIC
 
-    def _search(
-        self, clause: str, tried: list[_Compiled], found: dict[Kind, tuple[Rule, str]], shielded: set[str]
+
+class _Form:
+    """The compiled patterns of one rule or shield. One that looks only at the beginning of a clause is `cheap`."""
+
+    def __init__(self, opening: tuple[str, ...], anywhere: tuple[str, ...]) -> None:
+        self._opening = re.compile(rf"(?:ask )?(?:{'|'.join(opening)})") if opening else None
+        self._anywhere = re.compile("|".join(anywhere)) if anywhere else None
+        self.cheap = self._anywhere is None
+
+    def match(self, clause: str) -> re.Match[str] | None:
+        match = self._opening.match(clause) if self._opening is not None else None
+        if match is None and self._anywhere is not None:
+            match = self._anywhere.search(clause)
+        return match
+
+
+class _Compiled:
+    """A rule ready for use; its cheap shields are asked before its own patterns, the others after."""
+
+    def __init__(self, rule: Rule, shields: dict[str, _Form]) -> None:
+        self.rule = rule
+        self.form = _Form(rule.opening, rule.anywhere)
+        self.cheap_shields = tuple(name for name in rule.unless if shields[name].cheap)
+        self.other_shields = tuple(name for name in rule.unless if not shields[name].cheap)
+        self._besides = re.compile("|".join(rule.besides)) if rule.besides else None
+
+    def excepted(self, clause: str) -> bool:
+        return self._besides is not None and self._besides.search(clause) is not None
+
+
+class _Tables:
+    """Rules and shields, compiled, with an index from words to rules."""
+
+    def __init__(self, rules: tuple[Rule, ...], shields: dict[str, Shield]) -> None:
+        self._shields = {name: _Form(shield.opening, shield.anywhere) for name, shield in shields.items()}
+        self._rules = [_Compiled(rule, self._shields) for rule in rules]
+        self._by_word: dict[str, int] = {}  # bit n stands for rule n
+        self._always = 0
+        for number, rule in enumerate(rules):
+            for word in rule.words.split():
+                self._by_word[word] = self._by_word.get(word, 0) | 1 << number
+            if not rule.words:
+                self._always |= 1 << number
+
+    def rules_for(self, words: set[str]) -> list[_Compiled]:
+        """The rules worth trying on a text with these words, in their order."""
+        bits = self._always
+        for word in words:
+            bits |= self._by_word.get(word, 0)
+        return [rule for number, rule in enumerate(self._rules) if bits >> number & 1] if bits else []
+
+    def holds(self, shield: str, clause: str) -> bool:
+        """Whether the clause has the form named; False for a name that is not in use."""
+        form = self._shields.get(shield)
+        return form is not None and form.match(clause) is not None
+
+    def search(
+        self, clause: str, tried: list[_Compiled], found: dict[Kind, tuple[Rule, str]], known: dict[str, bool]
     ) -> None:
-        """Note the first rule of each kind that meets a clause."""
-        shielded |= {name for name, pattern in self._shields.items() if pattern.search(clause)}
+        """Note the first rule of each kind that meets the clause; `known` holds what is known of its shields."""
         for candidate in tried:
-            rule = candidate.rule
-            if rule.kind in found or not candidate.unless.isdisjoint(shielded):
+            if candidate.rule.kind in found or self._under(candidate.cheap_shields, clause, known):
                 continue
-            match = candidate.pattern.search(clause)
-            if match and not (candidate.besides and candidate.besides.search(clause)):
-                found[rule.kind] = (rule, match.group().strip())
+            match = candidate.form.match(clause)
+            if match is None or self._under(candidate.other_shields, clause, known) or candidate.excepted(clause):
+                continue
+            found[candidate.rule.kind] = (candidate.rule, match.group().strip())
 
-    def _compile(self) -> tuple[_Compiled, ...]:
-        """Compile at first use, so that an import costs nothing; two threads may both do it, with equal results."""
-        self._shields = {name: re.compile(pattern) for name, pattern in self.shields.items()}
-        compiled = tuple(
-            _Compiled(
-                rule,
-                frozenset(rule.words),
-                re.compile(rule.pattern),
-                re.compile(rule.besides) if rule.besides else None,
-                frozenset(rule.unless),
-            )
-            for rule in self.rules
-        )
-        if all(rule.words for rule in self.rules):
-            self._words = frozenset().union(*(candidate.words for candidate in compiled))
-        self._compiled = compiled
-        return compiled
-
-
-_JOINING = frozenset({"and", "but", "so", "because", "also"})
-
-
-def _fold(question: str) -> str:
-    """The text as rules see it: equal for texts that differ in case, blanks, width or trailing punctuation only."""
-    if len(question) > 2 * _END_CHARACTERS:
-        question = f"{question[:_END_CHARACTERS]} … {question[-_END_CHARACTERS:]}"
-    if not question.isascii():
-        question = unicodedata.normalize("NFKC", question).replace("’", "'").replace("‘", "'")
-    return " ".join(question.casefold().split()).rstrip(".?! ")
-
-
-def _clauses(text: str, *, cut: bool) -> list[str]:
-    """The clauses of a folded text, each with its polite beginning removed or written `ask `."""
-    return [_without_courtesy(clause) for clause in (_CLAUSE_ENDS.split(text) if cut else [text])]
-
-
-def _without_courtesy(clause: str) -> str:
-    start = 0
-    if fillers := _FILLERS.match(clause):
-        start = fillers.end()
-    request = _REQUEST.match(clause, start)
-    if request is None or request.end() == start:
-        return clause[start:] if start else clause
-    rest = clause[request.end() :]
-    return f"ask {rest}" if request["ask"] else rest
-
-
-_SEVERITY: dict[Action, int] = {"store": 0, "short": 1, "bypass": 2}
+    def _under(self, shields: tuple[str, ...], clause: str, known: dict[str, bool]) -> bool:
+        for name in shields:
+            if name not in known:
+                known[name] = self.holds(name, clause)
+            if known[name]:
+                return True
+        return False
 
 
 def _decide(found: dict[Kind, tuple[Rule, str]]) -> Decision:
@@ -215,10 +193,26 @@ def _decide(found: dict[Kind, tuple[Rule, str]]) -> Decision:
     )
 
 
-def _check(rule: object, shields: Mapping[str, str]) -> None:
-    if not isinstance(rule, Rule):
-        raise ConfigurationError(f"freshness rules must be Rule, not {type(rule).__name__}")
-    where = f"freshness rule {rule.name!r}"
+def _check(rules: tuple[object, ...], shields: Mapping[str, object]) -> None:
+    for name, shield in shields.items():
+        if not isinstance(shield, Shield):
+            raise ConfigurationError(f"freshness shield {name!r} must be a Shield, not {type(shield).__name__}")
+        _check_patterns(f"freshness shield {name!r}", shield.opening, shield.anywhere)
+    for rule in rules:
+        if not isinstance(rule, Rule):
+            raise ConfigurationError(f"freshness rules must be Rule, not {type(rule).__name__}")
+        where = f"freshness rule {rule.name!r}"
+        _check_choices(where, rule)
+        if unknown := sorted(set(rule.unless) - shields.keys()):
+            raise ConfigurationError(f"{where}: unknown shield {unknown[0]!r}; known: {', '.join(sorted(shields))}")
+        if rule.words != str(rule.words).casefold():
+            raise ConfigurationError(f"{where}: words must be one str in lower case, not {rule.words!r}")
+        _check_patterns(where, rule.opening, rule.anywhere)
+        if rule.besides:
+            _check_patterns(where, rule.besides, ())
+
+
+def _check_choices(where: str, rule: Rule) -> None:
     if rule.kind not in ("personal", "time_sensitive"):
         raise ConfigurationError(f"{where}: kind must be 'personal' or 'time_sensitive', not {rule.kind!r}")
     if rule.action not in _SEVERITY:
@@ -227,12 +221,16 @@ def _check(rule: object, shields: Mapping[str, str]) -> None:
         raise ConfigurationError(f"{where}: action 'short' needs ttl, a number of seconds above 0, not {rule.ttl!r}")
     if rule.action != "short" and rule.ttl is not None:
         raise ConfigurationError(f"{where}: ttl goes with action 'short' only, not with {rule.action!r}")
-    if unknown := set(rule.unless) - shields.keys():
-        raise ConfigurationError(f"{where}: unknown shield {sorted(unknown)[0]!r}; known: {', '.join(sorted(shields))}")
-    if wrong := [word for word in rule.words if word != word.casefold() or len(word.split()) != 1]:
-        raise ConfigurationError(f"{where}: words must be single and in lower case, not {wrong[0]!r}")
-    for text in (rule.pattern, rule.besides):
-        try:
-            re.compile(text)
-        except re.error as error:
-            raise ConfigurationError(f"{where}: {text!r} is not a regular expression: {error}") from error
+
+
+def _check_patterns(where: str, opening: object, anywhere: object) -> None:
+    for patterns in (opening, anywhere):
+        if not isinstance(patterns, tuple) or not all(isinstance(pattern, str) for pattern in patterns):
+            raise ConfigurationError(f"{where}: patterns must be a tuple of str, not {patterns!r}")
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ConfigurationError(f"{where}: {pattern!r} is not a regular expression: {error}") from error
+    if not opening and not anywhere:
+        raise ConfigurationError(f"{where}: neither opening nor anywhere holds a pattern, so it can never hold")
