@@ -5,3 +5,4 @@
 //! [`stats::sketch::Sketch`]. [`text::normalise`] decides which questions are the same question.
 
 pub mod error;
+pub mod stats;

@@ -3,11 +3,15 @@
 use pyo3::prelude::*;
 
 mod error;
+mod sketch;
 
 /// The compiled core of resopt.
 #[pymodule]
 mod _core {
     use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::sketch::Sketch;
 
     /// Warn when a debug build is imported, so that nobody benchmarks one.
     #[pymodule_init]
