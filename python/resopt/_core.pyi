@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Final, final
 
+__all__ = ["Sketch", "__version__"]
+
 __version__: Final[str]
 
 @final
