@@ -6,5 +6,6 @@
 
 pub mod error;
 pub mod key;
+pub mod stats;
 pub mod store;
 pub mod text;

@@ -6,6 +6,7 @@ mod clock;
 mod error;
 mod key;
 mod signature;
+mod sketch;
 mod store;
 
 /// The compiled core of resopt.
@@ -19,6 +20,8 @@ mod _core {
     use super::key::KeySpace;
     #[pymodule_export]
     use super::signature::{Miss, Signature};
+    #[pymodule_export]
+    use super::sketch::Sketch;
     #[pymodule_export]
     use super::store::{Digest, Entry, Stats, Store};
 

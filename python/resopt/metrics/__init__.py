@@ -1,0 +1,1 @@
+"""What every request cost, took and would have cost without resopt: prices, the ledger and its report."""

@@ -1,0 +1,268 @@
+"""One record per request: what it cost and took, what it would have, and what avoided the difference.
+
+Writing a record takes no lock, so that a cache hit never waits for a report: it is appended to a queue (atomic in
+CPython), and readers, or now and then a writer that finds the lock free, move the queue into the sums.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, TextIO
+
+import msgspec
+
+from resopt.errors import ConfigurationError
+from resopt.metrics.prices import PriceBook
+from resopt.metrics.record import MONEY, Money, Record, ids
+from resopt.metrics.report import CacheFigures, Report, summarise
+from resopt.metrics.totals import Totals
+from resopt.types import EVERYONE, NO_USAGE, Outcome, Scope, Step, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from resopt.metrics.prices import Amount, Price
+
+_QUEUED = 1_024
+"""Records that may wait for a reader before writers begin to move them."""
+
+_MOVED = 64
+"""Records a writer moves at once: it bounds what one request in so many pays (about 0.1 ms)."""
+
+_REMEMBERED_SCOPES = 10_000
+_INFINITY = float("inf")
+
+
+class Ledger:
+    """Records what every request cost and took, and sums it up against the same traffic without resopt.
+
+    The sums are exact for ever; of single records only the last `keep` are held. Safe to use from many threads.
+
+    Args:
+        prices: a `PriceBook`, or what one is made of. Without prices every cost is unknown.
+        clock: Unix time in seconds.
+        keep: how many single records to hold.
+        cache: figures of the cache for the report, see `attach`.
+        scope_key: key (up to 64 bytes) of the digests that stand for scopes; random when None. Give the same one to
+            several processes to compare their records.
+
+    Raises:
+        ConfigurationError: an option makes no sense.
+    """
+
+    def __init__(
+        self,
+        prices: PriceBook | Mapping[str, Price | Mapping[str, Any] | tuple[Amount, Amount]] | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        keep: int = 10_000,
+        cache: Callable[[], CacheFigures | Mapping[str, Any]] | None = None,
+        scope_key: bytes | None = None,
+    ) -> None:
+        if type(keep) is not int or keep < 0:
+            raise ConfigurationError(f"keep must be a number of records from 0 up, not {keep!r}")
+        self.prices = prices if isinstance(prices, PriceBook) else PriceBook(prices)
+        self._clock = clock
+        self._cache = cache
+        self._scope_key = os.urandom(16) if scope_key is None else _checked_key(scope_key)
+        self._scopes: dict[Scope, str] = {EVERYONE: ""}
+        self._queue: deque[Record] = deque()
+        self._lock = threading.Lock()  # guards the sums and the recent records, never the queue
+        self._totals = Totals()
+        self._recent: deque[Record] = deque(maxlen=keep)
+
+    def record(
+        self,
+        *,
+        outcome: Outcome,
+        model: str,
+        latency: float,
+        mechanism: str | None = None,
+        served_model: str | None = None,
+        usage: Usage | None = None,
+        upstream_latency: float | None = None,
+        scope: Scope = EVERYONE,
+        stages: tuple[Step, ...] = (),
+        age: float | None = None,
+        error: BaseException | str | None = None,
+        id: str | None = None,  # noqa: A002  # the record's own word for it
+        ts: float | None = None,
+    ) -> Record:
+        """Write down one request; never waits.
+
+        Args:
+            outcome: how it ended.
+            model: the model asked for.
+            latency: seconds from call to answer.
+            mechanism: what avoided money; a hit or coalesced request without one is put down to its outcome.
+            served_model: the model that answered, as the provider names it.
+            usage: tokens the answer took when it was made (on a hit: as stored); None when the provider did not say.
+                For an error or a cancelled request only what was billed all the same.
+            upstream_latency: seconds the call upstream took (on a hit: as stored); None when not measured.
+            scope: whose request it was.
+            stages: the decisions taken.
+            age: seconds since the served answer was stored.
+            error: what went wrong, or the name of its type.
+            id: the request's id; made here when None.
+            ts: Unix time; the clock's when None.
+
+        Raises:
+            ConfigurationError: the outcome is not one, or a latency is negative or not a number.
+        """
+        money = MONEY.get(outcome)
+        baseline_latency = upstream_latency or latency
+        if money is None or not (0.0 <= latency < _INFINITY and 0.0 <= baseline_latency < _INFINITY):
+            raise _refused(outcome, latency, upstream_latency)
+        billed = avoided_usage = NO_USAGE
+        cost: int | None
+        if money is Money.SAVED:
+            mechanism = mechanism or outcome
+            baseline = avoided = self._price(model, served_model, usage)
+            cost = 0
+            avoided_usage = usage or NO_USAGE
+        else:
+            cost, baseline = self._spent(money, mechanism, model, served_model, usage)
+            avoided = None if cost is None or baseline is None else baseline - cost
+            billed = usage or NO_USAGE
+        record = Record(
+            self._clock() if ts is None else ts,
+            id or ids.next(),
+            outcome,
+            mechanism,
+            model,
+            served_model,
+            billed,
+            avoided_usage,
+            cost,
+            baseline,
+            avoided,
+            latency,
+            baseline_latency,
+            stages,
+            "" if scope is EVERYONE else self._scope_digest(scope),
+            age,
+            error if error is None or isinstance(error, str) else type(error).__name__,
+        )
+        self._queue.append(record)
+        if len(self._queue) > _QUEUED and self._lock.acquire(blocking=False):
+            try:
+                self._move(_MOVED)
+            finally:
+                self._lock.release()
+        return record
+
+    def summary(self) -> Report:
+        """Everything recorded so far, as data."""
+        cache = None if self._cache is None else CacheFigures.of(self._cache())
+        with self._lock:
+            self._move()
+            return summarise(self._totals, cache)
+
+    def report(self, file: TextIO | None = None) -> Report:
+        """Print the report (to standard output, or `file`) and return it as data."""
+        report = self.summary()
+        (file or sys.stdout).write(f"{report}\n")
+        return report
+
+    def attach(self, cache: Callable[[], CacheFigures | Mapping[str, Any]]) -> None:
+        """Let reports show the cache: `cache()` gives `CacheFigures`, or a mapping of its fields."""
+        self._cache = cache
+
+    def merge(self, other: Ledger) -> None:
+        """Count everything that `other` has counted, which stays as it is; single records are not copied.
+
+        Raises:
+            ConfigurationError: `other` is this ledger; its requests would count twice.
+        """
+        if other is self:
+            raise ConfigurationError("a ledger cannot be merged into itself")
+        copy = Totals()
+        with other._lock:  # the two locks are never held together
+            other._move()
+            copy.merge(other._totals)
+        with self._lock:
+            self._totals.merge(copy)
+
+    def reset(self) -> None:
+        """Forget everything recorded so far."""
+        with self._lock:
+            self._queue.clear()
+            self._totals = Totals()
+            self._recent.clear()
+
+    @property
+    def hit_rate(self) -> float:
+        """Share of all requests that were served from the cache; 0.0 before the first."""
+        with self._lock:
+            self._move()
+            requests = self._totals.requests()
+            return self._totals.requests("hit") / requests if requests else 0.0
+
+    @property
+    def records(self) -> list[Record]:
+        """The last records, oldest first."""
+        with self._lock:
+            self._move()
+            return list(self._recent)
+
+    def _move(self, limit: int | None = None) -> None:
+        """Move records from the queue into the sums, at most as many as wait now. The lock is held."""
+        waiting = len(self._queue)
+        for _ in range(waiting if limit is None else min(limit, waiting)):
+            record = self._queue.popleft()  # only the holder of the lock takes from the queue
+            self._recent.append(record)
+            self._totals.count(record)
+
+    def _price(self, model: str, fallback: str | None, usage: Usage | None) -> int | None:
+        """The cost at a model, or at its other name where that alone has a price; an answer of no tokens has none."""
+        if usage is None or not (usage.input_tokens or usage.output_tokens):
+            return None
+        cost = self.prices.cost(model, usage)
+        return cost if cost is not None or fallback is None else self.prices.cost(fallback, usage)
+
+    def _spent(
+        self, money: Money, mechanism: str | None, model: str, served_model: str | None, usage: Usage | None
+    ) -> tuple[int | None, int | None]:
+        """Cost and baseline of a request that went upstream, or failed to.
+
+        Without a mechanism the model asked for and the one that answered are one model under two names (an alias and a
+        dated release): the baseline is the call itself. With one (`route`), each is priced by its own name.
+        """
+        if money is Money.FAILED and (usage is None or not (usage.input_tokens or usage.output_tokens)):
+            return 0, 0
+        if mechanism is None:
+            cost = self._price(served_model or model, model, usage)
+            return cost, cost
+        return self._price(served_model or model, None, usage), self._price(model, None, usage)
+
+    def _scope_digest(self, scope: Scope) -> str:
+        """16 hexadecimal digits that stand for a scope in the records, and tell nobody whose it is."""
+        digest = self._scopes.get(scope)
+        if digest is None:
+            from hashlib import blake2b
+
+            parts = msgspec.msgpack.encode((scope.namespace, scope.tenant, scope.user))
+            digest = blake2b(parts, digest_size=8, key=self._scope_key).hexdigest()
+            if len(self._scopes) >= _REMEMBERED_SCOPES:
+                self._scopes.clear()
+                self._scopes[EVERYONE] = ""
+            self._scopes[scope] = digest
+        return digest
+
+
+def _checked_key(key: Any) -> bytes:
+    if not isinstance(key, bytes) or not 0 < len(key) <= 64:
+        raise ConfigurationError("scope_key must be 1 to 64 bytes or None")
+    return key
+
+
+def _refused(outcome: object, latency: object, upstream_latency: object) -> ConfigurationError:
+    if outcome not in MONEY:
+        return ConfigurationError(f"outcome must be one of {', '.join(MONEY)}, not {outcome!r}")
+    return ConfigurationError(
+        f"latencies must be finite seconds from 0 up, not {latency!r} (upstream {upstream_latency!r})"
+    )

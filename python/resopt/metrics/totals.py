@@ -1,0 +1,165 @@
+"""The ledger's sums: exact for ever, in memory that does not grow with the number of requests.
+
+A record is counted in the cell of its outcome, mechanism and model; everything a report says is a sum or a merge of
+cells. In every cell, and so in every sum, spent + avoided = baseline, in integers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from resopt._core import Sketch
+from resopt.types import NO_USAGE, Usage
+
+if TYPE_CHECKING:
+    from resopt.metrics.record import Record
+
+OTHER = "(other)"
+"""Stands for all names beyond the first `MODELS` models, or `NAMES` errors and stages: callers choose names."""
+
+MODELS = 256
+NAMES = 64
+
+ANSWERED = ("hit", "coalesced", "miss", "bypass")
+"""The outcomes in which the caller got an answer; latencies are compared over these."""
+
+CALLED = ("miss", "bypass")
+"""The outcomes in which the answer came from a call upstream made for this request."""
+
+
+class Tokens:
+    """A running sum of `Usage`."""
+
+    __slots__ = ("cached", "input", "output", "reasoning", "written")
+
+    def __init__(self) -> None:
+        self.input = self.cached = self.written = self.output = self.reasoning = 0
+
+    def add(self, usage: Usage) -> None:
+        """Count one usage."""
+        self.input += usage.input_tokens
+        self.cached += usage.cached_input_tokens
+        self.written += usage.cache_write_tokens
+        self.output += usage.output_tokens
+        self.reasoning += usage.reasoning_tokens
+
+    def usage(self) -> Usage:
+        """The sum as a `Usage`."""
+        return Usage(
+            input_tokens=self.input,
+            cached_input_tokens=self.cached,
+            cache_write_tokens=self.written,
+            output_tokens=self.output,
+            reasoning_tokens=self.reasoning,
+        )
+
+
+class Cell:
+    """Sums over the requests that share outcome, mechanism and model. Money in picodollars, latency in seconds."""
+
+    __slots__ = ("avoided", "avoided_tokens", "baseline", "billed_tokens", "latency", "requests", "spent", "unknown")
+
+    def __init__(self) -> None:
+        self.requests = self.unknown = 0
+        self.spent = self.baseline = self.avoided = 0
+        self.billed_tokens = Tokens()
+        self.avoided_tokens = Tokens()
+        self.latency = Sketch()
+
+    def count(self, record: Record) -> None:
+        """Count one record; its money only when both sides of the invariant are known."""
+        self.requests += 1
+        if record.cost is None or record.baseline_cost is None or record.avoided_cost is None:
+            self.unknown += 1
+        else:
+            self.spent += record.cost
+            self.baseline += record.baseline_cost
+            self.avoided += record.avoided_cost
+        if record.usage is not NO_USAGE:
+            self.billed_tokens.add(record.usage)
+        if record.avoided_usage is not NO_USAGE:
+            self.avoided_tokens.add(record.avoided_usage)
+        self.latency.add(record.latency)
+
+    def merge(self, other: Cell) -> None:
+        """Count everything that `other` has counted."""
+        self.requests += other.requests
+        self.unknown += other.unknown
+        self.spent += other.spent
+        self.baseline += other.baseline
+        self.avoided += other.avoided
+        self.billed_tokens.add(other.billed_tokens.usage())
+        self.avoided_tokens.add(other.avoided_tokens.usage())
+        self.latency.merge(other.latency)
+
+
+class Totals:
+    """Every record ever counted, as cells, and the few figures that need no cell."""
+
+    __slots__ = ("baseline_latency", "cells", "errors", "first", "last", "models", "stages")
+
+    def __init__(self) -> None:
+        self.cells: dict[tuple[str, str | None, str], Cell] = {}
+        self.models: set[str] = set()
+        self.errors: dict[str, int] = {}
+        self.stages: dict[str, Sketch] = {}
+        self.baseline_latency = Sketch()
+        self.first: float | None = None
+        self.last: float | None = None
+
+    def count(self, record: Record) -> None:
+        """Count one record."""
+        self.cell(record.outcome, record.mechanism, record.served_model or record.model).count(record)
+        if self.first is None or record.ts < self.first:
+            self.first = record.ts
+        if self.last is None or record.ts > self.last:
+            self.last = record.ts
+        if record.outcome in ANSWERED:
+            self.baseline_latency.add(record.baseline_latency)
+        if record.error is not None:
+            self._count_error(record.error, 1)
+        for step in record.stages:
+            if step.seconds is not None:
+                self._stage(step.stage).add(step.seconds)
+
+    def cell(self, outcome: str, mechanism: str | None, model: str) -> Cell:
+        """The cell of these three, made when it is the first record's."""
+        cell = self.cells.get((outcome, mechanism, model))
+        if cell is not None:
+            return cell
+        if model not in self.models and len(self.models) >= MODELS:
+            return self.cell(outcome, mechanism, OTHER) if model != OTHER else self._new(outcome, mechanism, OTHER)
+        return self._new(outcome, mechanism, model)
+
+    def _new(self, outcome: str, mechanism: str | None, model: str) -> Cell:
+        self.models.add(model)
+        cell = self.cells[outcome, mechanism, model] = Cell()
+        return cell
+
+    def merge(self, other: Totals) -> None:
+        """Count everything that `other` has counted."""
+        for (outcome, mechanism, model), cell in other.cells.items():
+            self.cell(outcome, mechanism, model).merge(cell)
+        for name, count in other.errors.items():
+            self._count_error(name, count)
+        for name, sketch in other.stages.items():
+            self._stage(name).merge(sketch)
+        self.baseline_latency.merge(other.baseline_latency)
+        self.first = min((ts for ts in (self.first, other.first) if ts is not None), default=None)
+        self.last = max((ts for ts in (self.last, other.last) if ts is not None), default=None)
+
+    def requests(self, *outcomes: str) -> int:
+        """Requests with one of these outcomes; all, when none is named."""
+        return sum(cell.requests for (outcome, _, _), cell in self.cells.items() if not outcomes or outcome in outcomes)
+
+    def _count_error(self, name: str, count: int) -> None:
+        if name not in self.errors and len(self.errors) >= NAMES:
+            name = OTHER
+        self.errors[name] = self.errors.get(name, 0) + count
+
+    def _stage(self, name: str) -> Sketch:
+        if name not in self.stages and len(self.stages) >= NAMES:
+            name = OTHER
+        if name not in self.stages:
+            self.stages[name] = Sketch()
+        return self.stages[name]

@@ -1,0 +1,4 @@
+//! Statistics over what happened: streaming, bounded, mergeable.
+
+pub mod sketch;
+mod sketch_bytes;
