@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 
 mod error;
 mod key;
+mod normalise;
 
 /// The compiled core of resopt.
 #[pymodule]
@@ -11,12 +12,15 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::key::KeySpace;
+    use super::key::{KeySpace, RequestShape};
+    #[pymodule_export]
+    use super::normalise::{fold, fold_unicode, is_plain_question};
 
     /// Warn when a debug build is imported, so that nobody benchmarks one.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("UNICODE_VERSION", super::normalise::unicode_version())?;
         if cfg!(debug_assertions) {
             let warnings = module.py().import("warnings")?;
             warnings.call_method1(
