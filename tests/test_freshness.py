@@ -18,9 +18,9 @@ QUESTIONS = [
     json.loads(line)
     for line in (Path(__file__).parent / "data" / "freshness_questions.jsonl").read_text("utf-8").splitlines()
 ]
-"""`part` tells how honest a figure is. `held` was labelled before any rule existed, and measured once (116 of 118 right)
-before rules were changed; `open` was seen while changing them. `second` and `third` were written and labelled later:
-67 of 80 and 62 of 64 were right at first sight, before the rules learned from them."""
+"""`part` tells how honest a figure is. `held` was labelled before any rule existed, and measured once before rules were
+changed: 116 of 118 right. `open` was seen while changing them. `second` and `third` were written and labelled later: 67
+of 80 and 62 of 64 were right at first sight, before the rules learned from them."""
 
 
 def test_the_questions_are_enough_and_balanced():

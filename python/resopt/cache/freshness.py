@@ -2,8 +2,8 @@
 
 A cached answer is wrong for the next caller when it depends on who asked or on when. `Freshness.classify` says so from
 the text alone, in microseconds, and the same for every spelling that the cache takes for one question. The rules are
-data (`freshness_people.py`: who; `freshness_times.py`: when; English) and can be replaced. Every decision names its rule
-and the words that met it.
+data (`freshness_people.py`: who; `freshness_times.py`: when; English) and can be replaced. Every decision names its
+rule and the words that met it.
 """
 
 from __future__ import annotations
