@@ -192,6 +192,16 @@ def test_long_and_repetitive_texts_take_bounded_time(unit):
         FRESHNESS.classify(unit * (length // len(unit)))
 
 
+def test_what_is_remembered_is_bounded():
+    freshness = Freshness()
+    for number in range(10_000):
+        freshness.classify(f"what is {number}")
+    freshness.classify("where is my order? " * 100)
+    assert 0 < len(freshness._memo) <= 4_096
+    assert max(map(len, freshness._memo)) <= 512
+    assert freshness.classify("what is my balance") is freshness.classify("what is my balance")
+
+
 def test_both_ends_of_a_long_text_are_read():
     filler = "lorem ipsum dolor " * 1_000
     assert FRESHNESS.classify(filler + ". Where is my order?").personal
