@@ -1,4 +1,7 @@
-"""Every async test runs on asyncio and on trio."""
+"""Every async test runs on asyncio and on trio; no test of single-flight leaves anything behind."""
+
+import gc
+import time
 
 import pytest
 
@@ -6,3 +9,25 @@ import pytest
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request):
     return request.param
+
+
+@pytest.fixture
+def flight():
+    """A flight that must have nothing in the air when the test is over."""
+    from resopt.flight import Flight
+
+    made = Flight()
+    yield made
+    deadline = time.monotonic() + 5
+    while len(made) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert len(made) == 0
+    assert not made._table
+
+
+@pytest.fixture
+def nothing_is_logged(caplog):
+    """Asyncio reports exceptions that nobody retrieved, and pending tasks that were destroyed, through its logger."""
+    yield
+    gc.collect()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []

@@ -18,9 +18,9 @@ QUESTIONS = [
     json.loads(line)
     for line in (Path(__file__).parent / "data" / "freshness_questions.jsonl").read_text("utf-8").splitlines()
 ]
-"""`part` tells how honest a figure is. `held` was labelled before any rule existed, and measured once (116 of 118 right)
-before rules were changed; `open` was seen while changing them. `second` and `third` were written and labelled later:
-67 of 80 and 62 of 64 were right at first sight, before the rules learned from them."""
+"""`part` tells how honest a figure is. `held` was labelled before any rule existed, and measured once before rules were
+changed: 116 of 118 right. `open` was seen while changing them. `second` and `third` were written and labelled later: 67
+of 80 and 62 of 64 were right at first sight, before the rules learned from them."""
 
 
 def test_the_questions_are_enough_and_balanced():
@@ -190,6 +190,16 @@ def test_long_and_repetitive_texts_take_bounded_time(unit):
     """A pattern that backtracks without bound would take longer than the universe here, not 20 seconds."""
     for length in (500, 2_000, 1_000_000):
         FRESHNESS.classify(unit * (length // len(unit)))
+
+
+def test_what_is_remembered_is_bounded():
+    freshness = Freshness()
+    for number in range(10_000):
+        freshness.classify(f"what is {number}")
+    freshness.classify("where is my order? " * 100)
+    assert 0 < len(freshness._memo) <= 4_096
+    assert max(map(len, freshness._memo)) <= 512
+    assert freshness.classify("what is my balance") is freshness.classify("what is my balance")
 
 
 def test_both_ends_of_a_long_text_are_read():

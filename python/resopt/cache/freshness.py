@@ -2,8 +2,8 @@
 
 A cached answer is wrong for the next caller when it depends on who asked or on when. `Freshness.classify` says so from
 the text alone, in microseconds, and the same for every spelling that the cache takes for one question. The rules are
-data (`freshness_people.py`: who; `freshness_times.py`: when; English) and can be replaced. Every decision names its rule
-and the words that met it.
+data (`freshness_people.py`: who; `freshness_times.py`: when; English) and can be replaced. Every decision names its
+rule and the words that met it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 DEFAULT_RULES: tuple[Rule, ...] = PERSONAL + TIME
 """What `Freshness()` uses; to change some: `Freshness([*(rule for rule in DEFAULT_RULES if …), Rule(…)])`."""
+
+_MEMO_ENTRIES = 4_096
+_MEMO_CHARACTERS = 512
+"""Bounds of what is remembered: at most about 3 MB, and typically a third of one."""
 
 _SEVERITY: dict[Action, int] = {"store": 0, "short": 1, "bypass": 2}
 
@@ -76,6 +80,7 @@ class Freshness:
         if self.rules is not DEFAULT_RULES or shields is not SHIELDS:  # checking costs as much as compiling
             _check(self.rules, self.shields)
         self._tables: _Tables | None = None
+        self._memo: dict[str, Decision] = {}
 
     @classmethod
     def off(cls) -> Freshness:
@@ -83,7 +88,21 @@ class Freshness:
         return cls(())
 
     def classify(self, question: str) -> Decision:
-        """Whether the answer to `question` depends on who asks or on when."""
+        """Whether the answer to `question` depends on who asks or on when.
+
+        Decisions on short texts are remembered: a cache hit is a text that came before, and shall not pay for the rules
+        again. When the memory is full it starts afresh, which needs neither order nor lock.
+        """
+        decision = self._memo.get(question)
+        if decision is None:
+            decision = self._read(question)
+            if len(question) <= _MEMO_CHARACTERS:
+                if len(self._memo) >= _MEMO_ENTRIES:
+                    self._memo.clear()
+                self._memo[question] = decision
+        return decision
+
+    def _read(self, question: str) -> Decision:
         tables = self._tables
         if tables is None:  # at first use, so that an import costs nothing; two threads may both do it, equally
             tables = self._tables = _Tables(self.rules, self.shields)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    import anyio
+
     from resopt.flight.flight import Flight
     from resopt.flight.places import Place
 
@@ -26,6 +28,22 @@ blocked: dict[int, Call] = {}
 class Call:
     """State of one call. Its fields change under the lock of the flights only."""
 
+    __slots__ = (
+        "abandoned",
+        "error",
+        "flight",
+        "key",
+        "owner",
+        "parent",
+        "scope",
+        "state",
+        "taken",
+        "traceback",
+        "value",
+        "waiters",
+        "waits",
+    )
+
     def __init__(self, flight: Flight, key: Hashable, owner: Place, parent: Call | None) -> None:
         self.flight = flight
         self.key = key
@@ -34,6 +52,7 @@ class Call:
         self.waiters: set[Place] = {owner}
         self.waits: list[Call] = []  # calls that code inside this one waits for
         self.state: State = "air"
+        self.scope: anyio.CancelScope | None = None  # around an async call
         self.abandoned = False  # cancelled, because nobody waits any more
         self.taken = False  # somebody has received the value, or `on_unclaimed` has been told
         self.value: Any = None
@@ -71,6 +90,11 @@ class Call:
             self.traceback = error.__traceback__ and error.__traceback__.tb_next
             self.error = error.with_traceback(self.traceback)
         return tuple(self.waiters)
+
+    def cancel(self) -> None:
+        """Cancel an async call, from any thread; a blocking call goes on to its end."""
+        if self.scope is not None and self.owner.home is not None:
+            self.owner.post(self.scope.cancel)
 
     def forget(self) -> None:
         """Let go of the outcome when all have it: a context that outlives the call would keep it, and its frames."""

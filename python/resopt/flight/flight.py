@@ -3,8 +3,8 @@
 The shared call belongs to the flight, not to the caller who came first: cancelling that caller, or any other, disturbs
 nobody else. So an async call runs in a task of its own, with the first caller's context variables, and not in a task
 group, which would tie it to the scope that opened it: it has to outlive its first caller. It ends when its last waiter
-has left: then it is cancelled, and who asks next starts a fresh call rather than join the dying one. A blocking call
-runs in the thread of its first caller and cannot be cancelled.
+has left: then its cancel scope is cancelled, and who asks next starts a fresh call rather than join the dying one. A
+blocking call runs in the thread of its first caller and cannot be cancelled.
 
 Waiters may be tasks of several event loops, asyncio and trio, and plain threads, all on one key. A call is owned by
 what runs it: an event loop, or a thread. When the owner goes away without an outcome (its loop is shut down, its thread
@@ -24,6 +24,7 @@ import contextvars
 import os
 import threading
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from resopt.errors import FlightRecursionError
@@ -161,29 +162,31 @@ class Flight:
     def _launch(
         self, flying: Call, place: TaskPlace, call: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
     ) -> None:
+        import anyio
+
         context = contextvars.copy_context()
         context.run(inside.set, flying)
+        flying.scope = anyio.CancelScope()
         fly = self._fly(flying, call, args)
         try:
-            place.spawn(fly, context, lambda: self._land(flying, "lost"))
+            place.spawn(fly, context, partial(self._lose, flying))
         except BaseException:
             fly.close()
             self._land(flying, "lost")
             raise
 
     async def _fly(self, flying: Call, call: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
-        """The call in its own task."""
-        if flying.abandoned:
+        """The call in its own task and cancel scope."""
+        if flying.abandoned or flying.scope is None:
             return
         try:
-            value = await call(*args)
+            with flying.scope:
+                self._land(flying, "value", await call(*args))
         except Exception as error:  # noqa: BLE001  (those who wait raise it)
             self._land(flying, "error", error=error)
         except BaseException as error:
             self._land(flying, "lost", error=error)
             raise
-        else:
-            self._land(flying, "value", value)
 
     def _lead(self, flying: Call, call: Callable[..., Any], args: tuple[Any, ...]) -> None:
         """The call in the thread of its first caller, who then takes the outcome like everybody else."""
@@ -218,6 +221,10 @@ class Flight:
     def _look_after(self, flying: Call) -> None:
         """Give up a call whose event loop has stopped; should it complete after all, its value is unclaimed."""
         if flying.owner.gone():
+            self._lose(flying)
+
+    def _lose(self, flying: Call) -> None:
+        if flying.state == "air":
             self._land(flying, "lost")
 
     def _leave(self, flying: Call, place: Place) -> None:
@@ -234,7 +241,7 @@ class Flight:
             if flying.abandoned:
                 self._retire(flying)
         if flying.abandoned:
-            flying.owner.cancel()
+            flying.cancel()
         if unclaimed:
             self._report(key, value)
 

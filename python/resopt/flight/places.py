@@ -1,4 +1,4 @@
-"""Where a caller waits: how it sleeps, how any thread wakes it, and how the call it started is run and cancelled.
+"""Where a caller waits: how it sleeps, how any thread wakes it, and how the call it started is run.
 
 Three kinds of place, one face. `thread` is the thread the caller lives in; `home` its event loop (None for a thread);
 `inside` the call that the caller runs in, kept here so that leaving can take back what boarding noted.
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import asyncio
     import contextvars
     from collections.abc import Callable, Coroutine
-
-    import trio
 
     from resopt.flight.call import Call
 
@@ -40,19 +38,15 @@ class ThreadPlace:
         """Block until woken (True) or the time is up (False)."""
         return self._woken.wait(seconds)
 
-    def cancel(self) -> None:
-        """Nothing: a blocking call goes on to its end."""
-
     def gone(self) -> bool:
         """Never: a thread that runs a call says so when it leaves it."""
         return False
 
 
 class AsyncioPlace:
-    """Place of a task of an asyncio loop; the first caller's also holds the call's own task.
+    """Place of a task of an asyncio loop; the first caller's also holds the call's own task."""
 
-    That task is cancelled by `Task.cancel`: an `anyio.CancelScope` around the call would cost more than the task does.
-    """
+    __slots__ = ("_task", "_woken", "home", "inside", "thread")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.thread = threading.get_ident()
@@ -63,7 +57,7 @@ class AsyncioPlace:
 
     def wake(self) -> bool:
         """End the wait, from any thread; False when the loop is closed."""
-        return self._post(self._wake)
+        return self.post(self._wake)
 
     async def wait(self, seconds: float | None) -> bool:
         """Wait until woken (True) or the time is up (False)."""
@@ -87,11 +81,6 @@ class AsyncioPlace:
         self._task = self.home.create_task(fly, context=context)
         self._task.add_done_callback(ended)
 
-    def cancel(self) -> None:
-        """Cancel the call's task, from any thread."""
-        if self._task is not None:
-            self._post(self._task.cancel)
-
     def gone(self) -> bool:
         """Whether the loop has stopped: then the call's task stands still, perhaps for ever."""
         return not self.home.is_running()
@@ -100,19 +89,22 @@ class AsyncioPlace:
         if not self._woken.done():
             self._woken.set_result(None)
 
-    def _post(self, function: Callable[[], object]) -> bool:
+    def post(self, function: Callable[[], object]) -> bool:
+        """Run `function` in the loop, from any thread; False when the loop is closed."""
         try:
             if self.thread == threading.get_ident() and self.home.is_running():
                 function()
             else:
                 self.home.call_soon_threadsafe(function)
-        except RuntimeError:  # the loop is closed
+        except RuntimeError:
             return False
         return True
 
 
 class TrioPlace:
     """The same for a trio run."""
+
+    __slots__ = ("_woken", "home", "inside", "thread")
 
     def __init__(self) -> None:
         import trio
@@ -121,11 +113,10 @@ class TrioPlace:
         self.home = trio.lowlevel.current_trio_token()
         self.inside: Call | None = None
         self._woken = trio.Event()
-        self._scope: trio.CancelScope | None = None
 
     def wake(self) -> bool:
         """End the wait, from any thread; False when the run is over."""
-        return self._post(self._woken.set)
+        return self.post(self._woken.set)
 
     async def wait(self, seconds: float | None) -> bool:
         """Wait until woken (True) or the time is up (False)."""
@@ -142,25 +133,19 @@ class TrioPlace:
         """Run the call in a system task; `lose` is called when that has ended, in whatever way."""
         import trio
 
-        self._scope = scope = trio.CancelScope()
-
         async def contained() -> None:
-            with contextlib.suppress(BaseException), scope:  # what a system task raises would end the whole run
+            with contextlib.suppress(BaseException):  # what a system task raises would end the whole run
                 await fly
             lose()
 
         trio.lowlevel.spawn_system_task(contained, name="resopt.flight", context=context)
 
-    def cancel(self) -> None:
-        """Cancel the call's task, from any thread."""
-        if self._scope is not None:
-            self._post(self._scope.cancel)
-
     def gone(self) -> bool:
         """Never: a run cancels its system tasks before it ends."""
         return False
 
-    def _post(self, function: Callable[[], object]) -> bool:
+    def post(self, function: Callable[[], object]) -> bool:
+        """Run `function` in the run, from any thread; False when the run is over."""
         import trio
 
         try:
