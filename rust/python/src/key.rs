@@ -3,12 +3,15 @@
 use std::cell::Cell;
 
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict, PyString};
 use resopt_core::key::{self, Key, KeyStream};
 
+mod other;
 mod refusal;
+mod request;
 mod walk;
 
+pub(crate) use request::RequestShape;
 pub(crate) use walk::walk;
 
 use crate::error::configuration_error;
@@ -61,5 +64,29 @@ impl KeySpace {
 
     fn key<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(value.py(), &key_of(&self.space, value)?.0))
+    }
+
+    #[pyo3(signature = (shape, body, namespace, tenant, user, policy, folded, /))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call per request; keywords would cost a tenth of it"
+    )]
+    fn request<'py>(
+        &self,
+        py: Python<'py>,
+        shape: &RequestShape,
+        body: &Bound<'py, PyDict>,
+        namespace: &Bound<'py, PyString>,
+        tenant: Option<&Bound<'py, PyString>>,
+        user: Option<&Bound<'py, PyString>>,
+        policy: &Bound<'py, PyAny>,
+        folded: bool,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let key = keyed(&self.space, |stream| {
+            shape.write_header(stream, namespace, tenant, user)?;
+            walk(py, policy, stream)?;
+            shape.write_body(body, folded, stream)
+        })?;
+        Ok(PyBytes::new(py, &key.0))
     }
 }

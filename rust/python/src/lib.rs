@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 mod clock;
 mod error;
 mod key;
+mod normalise;
 mod signature;
 mod store;
 
@@ -16,7 +17,9 @@ mod _core {
     #[pymodule_export]
     use super::clock::ManualClock;
     #[pymodule_export]
-    use super::key::KeySpace;
+    use super::key::{KeySpace, RequestShape};
+    #[pymodule_export]
+    use super::normalise::{fold, fold_unicode, is_plain_question};
     #[pymodule_export]
     use super::signature::{Miss, Signature};
     #[pymodule_export]
@@ -26,6 +29,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("UNICODE_VERSION", super::normalise::unicode_version())?;
         if cfg!(debug_assertions) {
             let warnings = module.py().import("warnings")?;
             warnings.call_method1(

@@ -13,28 +13,37 @@ use super::alone::{Alone, alone};
 use super::capitals;
 use super::normalise::is_blank;
 
-/// What one look over the octets tells.
+/// What one look over text and its copy in small letters tells.
 struct Seen {
     ascii: bool,
-    /// Two spaces side by side, or a blank that is no space.
+    /// Two spaces side by side, or a control character: it may be a blank.
     collapse: bool,
     /// Two capitals side by side.
     capitals: bool,
 }
 
 /// One pass without branches, so that it becomes vector instructions.
-fn look(octets: &[u8]) -> Seen {
-    let (mut high, mut collapse, mut capitals) = (0u8, 0u8, 0u8);
-    for (&octet, &next) in octets.iter().zip(octets.iter().skip(1)) {
+fn look(text: &[u8], small: &[u8]) -> Seen {
+    let (mut high, mut low, mut spaces, mut capitals) = (0u8, 0xFFu8, 0u8, 0u8);
+    let next = text
+        .get(1..)
+        .unwrap_or_default()
+        .iter()
+        .zip(small.get(1..).unwrap_or_default());
+    for ((&octet, &small), (&next, &next_small)) in text.iter().zip(small).zip(next) {
         high |= octet;
-        collapse |= u8::from(octet == b' ') & u8::from(next == b' ');
-        collapse |= u8::from(octet.wrapping_sub(b'\t') < 5) | u8::from(octet.wrapping_sub(0x1C) < 4);
-        capitals |= u8::from(octet.wrapping_sub(b'A') < 26) & u8::from(next.wrapping_sub(b'A') < 26);
+        low = low.min(octet);
+        // No two octets from the space upwards are a space when put together, but two spaces.
+        spaces |= u8::from(octet | next == b' ');
+        capitals |= (octet ^ small) & (next ^ next_small);
     }
-    high |= octets.last().copied().unwrap_or_default();
+    if let Some(&last) = text.last() {
+        high |= last;
+        low = low.min(last);
+    }
     Seen {
         ascii: high < 0x80,
-        collapse: collapse != 0,
+        collapse: spaces != 0 || low < b' ',
         capitals: capitals != 0,
     }
 }
@@ -57,8 +66,15 @@ impl<'a> Folded<'a> {
     /// Append the folding of `text` to `out`, with or without the rule of `capitals.rs`.
     pub(super) fn write(text: &str, out: &'a mut Vec<u8>, keep_capitals: bool) {
         let text = text.trim_matches(is_blank);
-        let seen = look(text.as_bytes());
         let start = out.len();
+        out.extend_from_slice(text.as_bytes());
+        out[start..].make_ascii_lowercase();
+        let seen = look(text.as_bytes(), &out[start..]);
+        let capitals = keep_capitals && seen.capitals && capitals::occur(text.as_bytes());
+        if seen.ascii && !seen.collapse && !capitals {
+            return;
+        }
+        out.truncate(start);
         let mut folded = Folded {
             out,
             start,
@@ -67,11 +83,8 @@ impl<'a> Folded<'a> {
             small: false,
             styled: false,
         };
-        if keep_capitals && seen.capitals && capitals::occur(text.as_bytes()) {
+        if capitals {
             folded.following_words(text);
-        } else if seen.ascii && !seen.collapse {
-            folded.out.extend_from_slice(text.as_bytes());
-            folded.out[start..].make_ascii_lowercase();
         } else {
             folded.pieces::<false>(text, !seen.collapse);
             if keep_capitals && folded.styled {

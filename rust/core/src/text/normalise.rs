@@ -40,7 +40,7 @@ pub fn is_blank(character: char) -> bool {
 /// `text` (UTF-8, surrogates allowed) with CRLF as LF.
 #[must_use]
 pub fn lossless(text: &[u8]) -> Cow<'_, [u8]> {
-    if !holds_return(text) {
+    if memchr::memchr(b'\r', text).is_none() {
         return Cow::Borrowed(text);
     }
     let mut lines = Vec::with_capacity(text.len());
@@ -50,12 +50,6 @@ pub fn lossless(text: &[u8]) -> Cow<'_, [u8]> {
         }
     }
     Cow::Owned(lines)
-}
-
-/// Whether a carriage return occurs; blocks without an early exit become vector instructions.
-fn holds_return(text: &[u8]) -> bool {
-    text.chunks(256)
-        .any(|block| block.iter().fold(0, |found, &octet| found | u8::from(octet == b'\r')) != 0)
 }
 
 /// Whether `text` is one line that somebody asks, in which case and blanks carry no meaning.

@@ -68,6 +68,16 @@ impl Refusal {
     }
 
     #[cold]
+    pub(super) fn not_a_number() -> Self {
+        Self::new("NaN does not equal itself, so nothing would ever be found; leave it out or pass key=…")
+    }
+
+    #[cold]
+    pub(super) fn changed() -> Self {
+        Self::new("a list changed while its key was made; give the call a copy")
+    }
+
+    #[cold]
     pub(super) fn too_deep(container: &Bound<'_, PyAny>) -> Self {
         let steps = vec![(String::new(), container.as_ptr() as usize)];
         Self(Box::new(Why::Unkeyable {

@@ -1,12 +1,12 @@
 //! The walk over a Python value.
 //!
 //! Exact built-in types are told apart by their type pointer and read without running Python code; everything else is
-//! `records.rs`. The path to a refused value is put together only when there is one, while the walk unwinds.
+//! `other.rs`. The path to a refused value is put together only when there is one, while the walk unwinds.
 
 use std::borrow::Cow;
 
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{IntoPyDict, PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use resopt_core::key::KeyStream;
 use smallvec::SmallVec;
 
@@ -20,21 +20,34 @@ pub(super) const DEPTH: usize = 64;
 /// # Errors
 /// See `key_of`; the stream holds a part of the value then.
 pub(crate) fn walk(py: Python<'_>, value: &Bound<'_, PyAny>, stream: &mut KeyStream) -> PyResult<()> {
-    Walker { stream, depth: 0 }
+    Walker::new(stream, false)
         .value(value)
         .map_err(|refusal| refusal.into_error(py))
 }
 
-/// Names and values of a mapping or record, held so that Python code run by a value cannot take them away.
-pub(super) type Items<'py> = SmallVec<[(Bound<'py, PyString>, Bound<'py, PyAny>); 8]>;
+/// A name and its value.
+pub(super) type Pair<'py> = (Bound<'py, PyString>, Bound<'py, PyAny>);
 
-/// One walk: where to write, and how deep it is.
+/// Names and values of a mapping or record, held so that Python code run by a value cannot take them away.
+pub(super) type Items<'py> = SmallVec<[Pair<'py>; 8]>;
+
+/// One walk: where to write, how text is written, and how deep the walk is.
 pub(super) struct Walker<'a> {
     pub(super) stream: &'a mut KeyStream,
+    lossless: bool,
     depth: usize,
 }
 
-impl Walker<'_> {
+impl<'a> Walker<'a> {
+    /// A walk at its root; `lossless` writes text with LF for CRLF, as requests do.
+    pub(super) fn new(stream: &'a mut KeyStream, lossless: bool) -> Self {
+        Self {
+            stream,
+            lossless,
+            depth: 0,
+        }
+    }
+
     /// Any value.
     pub(super) fn value(&mut self, value: &Bound<'_, PyAny>) -> Walked {
         if let Ok(text) = value.cast_exact::<PyString>() {
@@ -60,20 +73,13 @@ impl Walker<'_> {
         }
     }
 
-    fn other(&mut self, value: &Bound<'_, PyAny>) -> Walked {
-        if let Ok(bytes) = value.cast::<PyBytes>() {
-            self.stream.bytes(bytes.as_bytes());
-            Ok(())
-        } else if let Ok(bytes) = value.cast::<PyByteArray>() {
-            self.stream.bytes(&bytes.to_vec());
-            Ok(())
-        } else {
-            Err(Refusal::not_plain(value))
-        }
-    }
-
     pub(super) fn text(&mut self, text: &Bound<'_, PyString>) -> Walked {
-        self.stream.text(&octets(text)?);
+        let octets = octets(text)?;
+        if self.lossless {
+            self.stream.lossless(&octets);
+        } else {
+            self.stream.text(&octets);
+        }
         Ok(())
     }
 
@@ -93,20 +99,33 @@ impl Walker<'_> {
     }
 
     pub(super) fn float(&mut self, value: &Bound<'_, PyFloat>) -> Walked {
-        self.stream
-            .float(value.value())
-            .map_err(|_| Refusal::new("NaN does not equal itself; leave it out or pass key=…"))
+        self.stream.float(value.value()).map_err(|_| Refusal::not_a_number())
     }
 
     pub(super) fn list(&mut self, list: &Bound<'_, PyList>) -> Walked {
+        self.list_with(list, |walker, _, item| walker.value(item))
+    }
+
+    /// A list whose items, told by their index, `write` writes.
+    pub(super) fn list_with(
+        &mut self,
+        list: &Bound<'_, PyList>,
+        write: impl Fn(&mut Self, usize, &Bound<'_, PyAny>) -> Walked,
+    ) -> Walked {
         self.enter(list)?;
-        // A value's own code may change the list: walk what it held at the start.
-        let items: SmallVec<[Bound<'_, PyAny>; 16]> = list.iter().collect();
-        self.stream.sequence(items.len());
-        for (index, item) in items.iter().enumerate() {
-            self.value(item).map_err(|refusal| refusal.at_index(index, list))?;
+        let count = list.len();
+        self.stream.sequence(count);
+        for index in 0..count {
+            // Code of an item can change the list: a count that does not hold would make the encoding ambiguous.
+            let Ok(item) = list.get_item(index) else {
+                return Err(Refusal::changed());
+            };
+            write(self, index, &item).map_err(|refusal| refusal.at_index(index, list))?;
         }
-        self.depth -= 1;
+        if list.len() != count {
+            return Err(Refusal::changed());
+        }
+        self.leave();
         Ok(())
     }
 
@@ -116,29 +135,40 @@ impl Walker<'_> {
         for (index, item) in tuple.iter_borrowed().enumerate() {
             self.value(&item).map_err(|refusal| refusal.at_index(index, tuple))?;
         }
-        self.depth -= 1;
+        self.leave();
         Ok(())
     }
 
     pub(super) fn dict(&mut self, dict: &Bound<'_, PyDict>) -> Walked {
         self.enter(dict)?;
-        let items = dict_items(dict)?;
+        let mut items = Items::new();
+        gather(dict, &mut items)?;
         self.stream.mapping(items.len());
-        self.pairs(&items, dict)?;
-        self.depth -= 1;
+        self.pairs(&items, dict, |walker, _, value| walker.value(value))?;
+        self.leave();
         Ok(())
     }
 
-    /// Names and values in the order of the names' octets, which is the order of their code points.
-    fn pairs(&mut self, items: &Items<'_>, owner: &Bound<'_, PyAny>) -> Walked {
-        for (name, value) in in_order(items)? {
-            self.stream.name(&name);
-            self.value(value).map_err(|refusal| refusal.at_name(&name, owner))?;
+    /// Names and values in the order of the names' octets; `write` writes the values.
+    pub(super) fn pairs(
+        &mut self,
+        items: &[Pair<'_>],
+        owner: &Bound<'_, PyAny>,
+        write: impl Fn(&mut Self, &[u8], &Bound<'_, PyAny>) -> Walked,
+    ) -> Walked {
+        let mut ordered = Ordered::new();
+        for (name, value) in items {
+            ordered.push((octets(name)?, value));
+        }
+        sort(&mut ordered)?;
+        for (name, value) in &ordered {
+            self.stream.name(name);
+            write(self, name, value).map_err(|refusal| refusal.at_name(name, owner))?;
         }
         Ok(())
     }
 
-    fn enter(&mut self, container: &Bound<'_, PyAny>) -> Walked {
+    pub(super) fn enter(&mut self, container: &Bound<'_, PyAny>) -> Walked {
         self.depth += 1;
         if self.depth > DEPTH {
             Err(Refusal::too_deep(container))
@@ -146,44 +176,51 @@ impl Walker<'_> {
             Ok(())
         }
     }
+
+    pub(super) fn leave(&mut self) {
+        self.depth -= 1;
+    }
 }
 
-/// What a dict holds, read without running Python code.
-pub(super) fn dict_items<'py>(dict: &Bound<'py, PyDict>) -> Walked<Items<'py>> {
-    let mut items = Items::with_capacity(dict.len());
+/// Append what a dict holds, read without running Python code.
+pub(super) fn gather<'py>(dict: &Bound<'py, PyDict>, items: &mut Items<'py>) -> Walked {
     for (name, value) in dict.iter() {
         match name.cast_into::<PyString>() {
             Ok(name) => items.push((name, value)),
             Err(error) => return Err(Refusal::name_not_text(&error.into_inner())),
         }
     }
-    Ok(items)
+    Ok(())
 }
 
-/// Names and values sorted by name.
-pub(super) type Ordered<'a, 'py> = SmallVec<[(Cow<'a, [u8]>, &'a Bound<'py, PyAny>); 8]>;
+/// Names, encoded once, and their values. Large: it is filled where it lies, not returned.
+type Ordered<'a, 'py> = SmallVec<[(Cow<'a, [u8]>, &'a Bound<'py, PyAny>); 8]>;
 
-/// `items` in the order in which they are written.
-pub(super) fn in_order<'a, 'py>(items: &'a Items<'py>) -> Walked<Ordered<'a, 'py>> {
-    let mut ordered = Ordered::with_capacity(items.len());
-    for (name, value) in items {
-        ordered.push((octets(name)?, value));
+fn sort(ordered: &mut Ordered<'_, '_>) -> Walked {
+    // Most names differ in the first octet; comparing it here saves the call.
+    let order = |left: &[u8], right: &[u8]| left.first().cmp(&right.first()).then_with(|| left.cmp(right));
+    if ordered.is_sorted_by(|left, right| order(&left.0, &right.0).is_lt()) {
+        return Ok(());
     }
-    if !ordered.is_sorted_by(|left, right| left.0 < right.0) {
-        ordered.sort_by(|left, right| left.0.cmp(&right.0));
-        // Keys of a dict differ, but subclasses of str can differ and still spell the same.
-        if let Some(pair) = ordered.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            return Err(Refusal::name_twice(&pair[0].0));
-        }
+    ordered.sort_by(|left, right| order(&left.0, &right.0));
+    // Keys of a dict differ, but subclasses of str can differ and still spell the same.
+    match ordered.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        Some(pair) => Err(Refusal::name_twice(&pair[0].0)),
+        None => Ok(()),
     }
-    Ok(ordered)
 }
 
 /// The UTF-8 of a str; lone surrogates as `surrogatepass` writes them.
+#[inline]
 pub(super) fn octets<'a>(text: &'a Bound<'_, PyString>) -> Walked<Cow<'a, [u8]>> {
     if let Ok(text) = text.to_str() {
         return Ok(Cow::Borrowed(text.as_bytes()));
     }
+    octets_with_surrogates(text)
+}
+
+#[cold]
+fn octets_with_surrogates<'a>(text: &Bound<'_, PyString>) -> Walked<Cow<'a, [u8]>> {
     let class = text.py().get_type::<PyString>();
     let encoded = class.call_method1("encode", (text, "utf-8", "surrogatepass"))?;
     Ok(Cow::Owned(encoded.extract()?))
