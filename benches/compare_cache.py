@@ -67,7 +67,7 @@ def in_turns(contenders, trace):
 
 def ratio_row(bench, what, ours, peer_name, peer, at_most):
     ratio = ours / peer
-    cells = (f"{what} vs {peer_name}", duration(ours), duration(peer), f"{ratio:.2f}")
+    cells = (f"{what} vs {peer_name}", duration(ours), duration(peer), f"{ratio:.2g}")
     bench.row(*cells, bench.check(f"{what} vs {peer_name}", ratio, at_most=at_most))
 
 

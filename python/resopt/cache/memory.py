@@ -31,7 +31,7 @@ class Cache(Store):
     """A thread-safe, bounded mapping from plain data to any values.
 
     Of the keys only digests are kept, so entries can be found but not listed: there is no iteration. The key 1 equals
-    1.0, but not True or "1". An entry costs about 95 bytes besides its value; budgets count values only.
+    1.0, but not True or "1". An entry costs about 100 bytes besides its value; budgets count values only.
 
     Args:
         max_entries: how many entries at most; the least recently used goes first. None for no limit.

@@ -5,7 +5,9 @@
 mod model;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let [entries, heavy, light, operations @ ..] = data else { return };
+    let [entries, heavy, light, operations @ ..] = data else {
+        return;
+    };
     let bytes = match u16::from_le_bytes([*light, *heavy]) {
         0 => i64::MAX as u64,
         bytes => u64::from(bytes) % 1500,
