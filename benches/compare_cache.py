@@ -1,9 +1,10 @@
 """The cache against the libraries people use today: hits, the decorator, mass expiry, memory and hit ratio.
 
-100,000 entries, keys of 60 characters, LRU + TTL on. Reads follow Zipf(1.0), with popularity independent of the order of
-insertion, and every key is a fresh `str` object, as a prompt is: its hash is not known yet and it is not the object that
-was stored. Contenders take turns, 500 calls each, in an order that rotates, and share no keys or values, so that none
-finds what another has just brought into the processor's cache. A figure is the median over the turns of the mean per call.
+100,000 entries, keys of 60 characters, LRU + TTL on. Reads follow Zipf(1.0), with popularity independent of the order
+of insertion, and every key is a fresh `str` object, as a prompt is: its hash is not known yet and it is not the object
+that was stored. Contenders take turns, 500 calls each, in an order that rotates, and share no keys or values, so that
+none finds what another has just brought into the processor's cache. A figure is the median over the turns of the mean
+per call.
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ import time
 from collections import OrderedDict
 from pathlib import Path
 
-from measure import Bench, duration, installed
-
 import resopt.cache
+from measure import Bench, duration, installed
 from resopt._core import ManualClock
 
 ENTRIES = 100_000
@@ -67,7 +67,7 @@ def in_turns(contenders, trace):
 
 def ratio_row(bench, what, ours, peer_name, peer, at_most):
     ratio = ours / peer
-    cells = (f"{what} vs {peer_name}", duration(ours), duration(peer), f"{ratio:.2f}")
+    cells = (f"{what} vs {peer_name}", duration(ours), duration(peer), f"{ratio:.2g}")
     bench.row(*cells, bench.check(f"{what} vs {peer_name}", ratio, at_most=at_most))
 
 

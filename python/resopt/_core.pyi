@@ -1,7 +1,11 @@
 """The compiled core of resopt: typed surface, documented here."""
 
-from collections.abc import Iterable
-from typing import Any, final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self, final
+
+from typing_extensions import disjoint_base
+
+__all__ = ["Digest", "Entry", "KeySpace", "ManualClock", "Miss", "Signature", "Sketch", "Stats", "Store", "__version__"]
 
 __version__: str
 
@@ -26,6 +30,288 @@ class KeySpace:
         Raises:
             UnkeyableError: the value holds something that is not plain data; the message names the path to it.
         """
+
+@final
+class ManualClock:
+    """A clock that moves only when told to: for tests, and for replaying logged traffic.
+
+    Args:
+        start: seconds it shows at first, at least 0.
+
+    Raises:
+        ConfigurationError: a time is negative, NaN or in the past.
+    """
+
+    def __new__(cls, start: float = 0.0) -> ManualClock: ...
+    def now(self) -> float:
+        """Seconds it shows."""
+
+    def advance(self, seconds: float) -> None:
+        """Move forward by so many seconds."""
+
+    def set(self, seconds: float) -> None:
+        """Move forward to so many seconds."""
+
+@final
+class Digest:
+    """A key that is a digest already: a store takes it as it is, whatever its namespace.
+
+    Args:
+        digest: 16 bytes that nobody can choose, such as `KeySpace.key` returns.
+
+    Raises:
+        ConfigurationError: it is not 16 bytes.
+    """
+
+    def __new__(cls, digest: bytes) -> Digest: ...
+    def __bytes__(self) -> bytes: ...
+    def __hash__(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Entry:
+    """A live entry of a store, as it was when asked for."""
+
+    @property
+    def value(self) -> Any:
+        """The value itself."""
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was set."""
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until it expires; None when it never does."""
+
+    @property
+    def hits(self) -> int:
+        """How often it was found since it was set."""
+
+    @property
+    def weight(self) -> int:
+        """Its share of the byte budget."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags, in the order given."""
+
+@final
+class Stats:
+    """Counters and sums of a store, all of the same moment."""
+
+    @property
+    def hits(self) -> int:
+        """Lookups that found a live value."""
+
+    @property
+    def misses(self) -> int:
+        """Lookups that did not."""
+
+    @property
+    def evictions(self) -> int:
+        """Live entries dropped to keep within the budgets."""
+
+    @property
+    def expirations(self) -> int:
+        """Entries dropped because their time was over."""
+
+    @property
+    def refused(self) -> int:
+        """Values not stored because they alone exceed the byte budget."""
+
+    @property
+    def entries(self) -> int:
+        """Entries held."""
+
+    @property
+    def bytes(self) -> int:
+        """Sum of the weights of the entries held."""
+
+    @property
+    def hit_rate(self) -> float:
+        """Hits in all lookups; 0.0 before the first."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@disjoint_base
+class Store:
+    """A thread-safe, bounded map from plain data to any values; `resopt.Cache` is this with options for people.
+
+    Exact LRU, a time to live per entry, budgets of entries and of bytes, and tags, behind one lock under which no
+    Python code runs. Each call frees a few expired entries, `len` and `stats` a few hundred. Keys are digests: there is
+    no iteration. Every method that takes a key raises `UnkeyableError` when it is not plain data.
+
+    Args:
+        max_entries: entries at most; None for no limit.
+        max_bytes: sum of weights at most; None for no limit.
+        ttl: seconds an entry may be served; None for ever.
+        weigh: called with a value, returns its weight.
+        clock: None for the system's monotonic clock.
+        space: makes the digests of keys; None for the space without namespace and secret.
+
+    Raises:
+        ConfigurationError: an option is outside its range.
+    """
+
+    def __new__(
+        cls,
+        *,
+        max_entries: int | None = None,
+        max_bytes: int | None = None,
+        ttl: float | None = None,
+        weigh: Callable[[Any], int] | None = None,
+        clock: ManualClock | None = None,
+        space: KeySpace | None = None,
+    ) -> Self: ...
+    @property
+    def max_entries(self) -> int | None:
+        """How many entries it may hold; None for no limit."""
+
+    @property
+    def max_bytes(self) -> int | None:
+        """How much its entries may weigh together; None for no limit."""
+
+    @property
+    def ttl(self) -> float | None:
+        """Seconds an entry may be served unless `set` says otherwise; None for ever."""
+
+    @property
+    def stats(self) -> Stats:
+        """Counters and sums, after freeing some of the expired entries."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The live value of `key`, or `default`. Counts a hit or a miss and marks the entry as used."""
+
+    def peek(self, key: Any, default: Any = None) -> Any:
+        """As `get`, but leaves no trace in the counters and the order of use."""
+
+    def set(
+        self,
+        key: Any,
+        value: Any,
+        *,
+        ttl: float | None = None,
+        tags: Iterable[str] | None = None,
+        weight: int | None = None,
+    ) -> bool:
+        """Store a value in place of what was under `key`; whether it was stored.
+
+        It is not when it alone exceeds the byte budget: then it is counted as refused, and what was under the key is
+        dropped all the same.
+
+        Args:
+            key: plain data, or a `Digest`.
+            value: anything, None included.
+            ttl: seconds it may be served: None for the store's own, infinity for ever.
+            tags: names by which it can be dropped.
+            weight: its share of the byte budget; None to weigh it.
+
+        Raises:
+            ConfigurationError: an option is of the wrong type or outside its range.
+        """
+
+    def get_many(self, keys: Iterable[Any]) -> list[Any]:
+        """The values of `keys`, in their order, None where there is none; each counts as a `get`."""
+
+    def set_many(
+        self,
+        items: Mapping[Any, Any] | Iterable[tuple[Any, Any]],
+        *,
+        ttl: float | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> int:
+        """Store the values of a mapping or of pairs, all with the same options; how many were stored."""
+
+    def remove(self, key: Any) -> bool:
+        """Drop the entry of `key`; whether there was one."""
+
+    def pop(self, key: Any, default: Any = None) -> Any:
+        """Drop the entry of `key` and return its value, or `default`."""
+
+    def entry(self, key: Any) -> Entry | None:
+        """The entry of `key` with what is known of it, or None; leaves no trace."""
+
+    def invalidate(self, *, tag: str | None = None, older_than: float | None = None) -> int:
+        """Drop the entries that carry `tag`, or those set more than `older_than` seconds ago; how many were alive.
+
+        Raises:
+            ConfigurationError: not exactly one of the two is given, or it is of the wrong type.
+        """
+
+    def tagged(self, tag: str) -> int:
+        """How many entries carry `tag`, expired ones that were not freed yet included."""
+
+    def ages(self) -> list[float]:
+        """Seconds since each live entry was set, in no order. Looks at every entry."""
+
+    def clear(self) -> None:
+        """Drop all entries; the counters go on."""
+
+    def digest(self, key: Any) -> Digest:
+        """The digest under which this store keeps `key`."""
+
+    def __len__(self) -> int: ...
+    def __contains__(self, key: Any, /) -> bool: ...
+    def __getitem__(self, key: Any, /) -> Any: ...
+    def __setitem__(self, key: Any, value: Any, /) -> None: ...
+    def __delitem__(self, key: Any, /) -> None: ...
+
+@final
+class Miss:
+    """A call whose result is not in the store."""
+
+    @property
+    def digest(self) -> Digest | None:
+        """Where the result belongs; None when the arguments do not fit the function."""
+
+    @property
+    def owner(self) -> str | None:
+        """The tag of the instance whose method it is, when that is keyed by identity."""
+
+@final
+class Signature:
+    """The calls of one function as keys, and the store that holds their results.
+
+    Args:
+        store: holds the results.
+        identity: plain data that tells the function from others with results in the store.
+        parameters: name, `inspect.Parameter.kind`, whether there is a default, and the default, of each in order.
+        receives: whether the first parameter is a receiver (`self`, `cls`).
+        key: called with the arguments of a call; what it returns stands for them.
+    """
+
+    def __new__(
+        cls,
+        store: Store,
+        identity: Any,
+        parameters: list[tuple[str, int, bool, Any]],
+        *,
+        receives: bool = False,
+        key: Callable[..., Any] | None = None,
+    ) -> Signature: ...
+    @property
+    def hits(self) -> int:
+        """Lookups that found a result, since the last `reset`."""
+
+    @property
+    def misses(self) -> int:
+        """Lookups that did not."""
+
+    def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result of a call, or a `Miss`.
+
+        Raises:
+            UnkeyableError: an argument is not plain data; the message names it.
+        """
+
+    def digest(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Digest | None:
+        """Where the result of a call belongs; None when the arguments do not fit the function."""
+
+    def reset(self) -> None:
+        """Start the counters anew."""
 
 @final
 class Sketch:

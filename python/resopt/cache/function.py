@@ -14,7 +14,7 @@ from resopt.cache.memory import Cache, Fill
 from resopt.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Callable, Iterable
     from typing import Self
 
 P = ParamSpec("P")
@@ -68,7 +68,7 @@ class CachedFunction(Protocol[P, R_co]):
         """Drop the results of this function and start its counters anew."""
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Drop the result of these arguments; whether there was one. Of a method: `Class.method.invalidate(self, …)`."""
+        """Drop the result of these arguments; whether there was one. For a method: `Class.method.invalidate(self)`."""
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
@@ -192,8 +192,8 @@ def cached(
     once; what it raises reaches all who wait and is never stored. None is a result like any other.
 
     A first parameter named `self` or `cls` is a receiver: one whose class defines equality and is plain data (a
-    dataclass of such, say) stands for its data at the time of the call; any other stands for itself, and its results are
-    dropped when it dies. Works below and above `staticmethod` and `classmethod`.
+    dataclass of such, say) stands for its data at the time of the call; any other stands for itself, and its results
+    are dropped when it dies. Works below and above `staticmethod` and `classmethod`.
 
     Args:
         function: the function, when the decorator is used without parentheses.
@@ -218,6 +218,8 @@ def cached(
         raise ConfigurationError(f"cache must be a resopt.Cache, not {type(cache).__name__}")
     if cache is not None and (max_entries != _MAX_ENTRIES or max_bytes is not None or weigh is not None or namespace):
         raise ConfigurationError("max_entries, max_bytes, weigh and namespace belong to the cache given as cache=")
+    if cache is not None:
+        Cache(ttl=ttl)  # says now, not at the first result, what is wrong with it
 
     def decorate(function: Any) -> Any:
         if isinstance(function, staticmethod | classmethod):

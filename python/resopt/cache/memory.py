@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from resopt._core import Digest, KeySpace, ManualClock, Store
 from resopt.errors import ConfigurationError
+from resopt.flight import Flight
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from typing import Self
-
-    from resopt.flight import Flight
 
 T = TypeVar("T")
 
@@ -32,7 +31,7 @@ class Cache(Store):
     """A thread-safe, bounded mapping from plain data to any values.
 
     Of the keys only digests are kept, so entries can be found but not listed: there is no iteration. The key 1 equals
-    1.0, but not True or "1". An entry costs about 95 bytes besides its value; budgets count values only.
+    1.0, but not True or "1". An entry costs about 100 bytes besides its value; budgets count values only.
 
     Args:
         max_entries: how many entries at most; the least recently used goes first. None for no limit.
@@ -49,12 +48,15 @@ class Cache(Store):
         ConfigurationError: an option is of the wrong type or outside its range.
     """
 
-    __slots__ = ("__weakref__", "_fills", "_flight")
+    __slots__ = ("__weakref__", "fills", "flight")
 
-    _fills: set[Fill]
-    _flight: Flight | None
+    fills: set[Fill]
+    """Values in the making."""
 
-    def __new__(
+    flight: Flight
+    """The calls that make them."""
+
+    def __new__(  # noqa: D102  (documented by the class)
         cls,
         *,
         max_entries: int | None = 100_000,
@@ -82,8 +84,8 @@ class Cache(Store):
             clock=clock,
             space=KeySpace(namespace, secret),
         )
-        self._fills = set()
-        self._flight = None
+        self.fills = set()
+        self.flight = Flight()
         return self
 
     def get_or_set(
@@ -127,6 +129,9 @@ class Cache(Store):
         found: T = value
         return found
 
+    __iter__ = None
+    """Keys are not kept, so there is nothing to go through."""
+
     def remove(self, key: Any) -> bool:
         """Drop the entry of `key`; whether there was one."""
         self._void(digest=self.digest(key))
@@ -150,7 +155,7 @@ class Cache(Store):
         Raises:
             ConfigurationError: not exactly one of the two is given, or it is of the wrong type.
         """
-        if tag is not None:
+        if tag is not None and older_than is None:
             self._void(tag=tag)
         return super().invalidate(tag=tag, older_than=older_than)
 
@@ -159,18 +164,9 @@ class Cache(Store):
         self._void()
         super().clear()
 
-    @property
-    def flight(self) -> Flight:
-        """The calls that make values for this cache now."""
-        if self._flight is None:
-            from resopt.flight import Flight
-
-            self._flight = Flight()
-        return self._flight
-
     def _void(self, *, digest: Digest | None = None, tag: str | None = None) -> None:
         """Let no value be stored that was begun before now: those of one digest, of one tag, or all."""
-        for fill in tuple(self._fills):
+        for fill in tuple(self.fills):
             if (digest is None or fill.digest == digest) and (tag is None or tag in fill.tags):
                 fill.valid = False
 
@@ -210,7 +206,7 @@ class Fill:
             value = make(*args, **kwargs)
             self._store(value)
         finally:
-            self._cache._fills.discard(self)
+            self._cache.fills.discard(self)
         return value
 
     async def run(self, make: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
@@ -222,13 +218,13 @@ class Fill:
             value = await make(*args, **kwargs)
             self._store(value)
         finally:
-            self._cache._fills.discard(self)
+            self._cache.fills.discard(self)
         return value
 
     def _begin(self) -> Any:
         found = self._cache.peek(self.digest, ABSENT)
         if found is ABSENT:
-            self._cache._fills.add(self)
+            self._cache.fills.add(self)
         return found
 
     def _store(self, value: Any) -> None:
@@ -239,7 +235,7 @@ class Fill:
             self._cache.set(self.digest, value, ttl=self._ttl, tags=self.tags, weight=self._weight)
 
 
-def parse_bytes(size: int | str) -> int:
+def parse_bytes(size: object) -> int:
     """Bytes in a size such as 1024, "256MB" (10**6) or "1GiB" (2**30).
 
     Raises:
@@ -262,7 +258,7 @@ def parse_bytes(size: int | str) -> int:
     return number
 
 
-def _entries(count: int | None) -> int | None:
+def _entries(count: object) -> int | None:
     if count is None:
         return None
     if not isinstance(count, int) or isinstance(count, bool):

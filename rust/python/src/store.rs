@@ -12,12 +12,12 @@ mod records;
 
 pub(crate) use records::{Digest, Entry, Stats};
 
-use crate::clock::{ManualClock, seconds, span};
+use crate::clock::{ManualClock, seconds};
 use crate::error::{configuration_error, from_core};
 use crate::key::{KeySpace, key_of};
 
 /// A bounded map from plain data to any Python value; see the stub.
-#[pyclass(frozen, subclass, module = "resopt._core")]
+#[pyclass(frozen, subclass, mapping, module = "resopt._core")]
 pub(crate) struct Store {
     pub(crate) memory: store::Store<Py<PyAny>>,
     pub(crate) space: resopt_core::key::KeySpace,
@@ -119,14 +119,9 @@ impl Store {
         ttl: Option<&Bound<'_, PyAny>>,
         tags: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<usize> {
-        let pairs = if items.hasattr("items")? {
-            items.call_method0("items")?
-        } else {
-            items.clone()
-        };
         let mut stored = 0;
-        for pair in pairs.try_iter()? {
-            let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
+        for pair in admission::items(items)? {
+            let (key, value) = admission::pair(&pair?)?;
             stored += usize::from(self.set(&key, &value, ttl, tags, None)?);
         }
         Ok(stored)
@@ -160,10 +155,15 @@ impl Store {
     }
 
     #[pyo3(signature = (*, tag = None, older_than = None))]
-    fn invalidate(&self, py: Python<'_>, tag: Option<&str>, older_than: Option<f64>) -> PyResult<usize> {
+    fn invalidate(
+        &self,
+        py: Python<'_>,
+        tag: Option<&Bound<'_, PyAny>>,
+        older_than: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<usize> {
         match (tag, older_than) {
-            (Some(tag), None) => Ok(self.memory.remove_tagged(tag)),
-            (None, Some(age)) => Ok(self.memory.remove_older(span(py, "older_than", age)?)),
+            (Some(tag), None) => Ok(self.memory.remove_tagged(&admission::tag(tag)?)),
+            (None, Some(age)) => Ok(self.memory.remove_older(admission::age(age)?)),
             _ => Err(configuration_error(
                 py,
                 "invalidate takes either tag= or older_than=; clear() drops everything".to_owned(),

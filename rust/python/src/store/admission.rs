@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyType};
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyIterator, PyString, PyType};
 
-use crate::clock::nanoseconds;
+use crate::clock::{nanoseconds, span};
 use crate::error::configuration_error;
 
 static GETSIZEOF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -77,4 +77,43 @@ pub(super) fn weigh(value: &Bound<'_, PyAny>, weigh: Option<&Py<PyAny>>) -> PyRe
         return weight(&value.getattr("weight")?);
     }
     weight(&GETSIZEOF.import(py, "sys", "getsizeof")?.call1((value,))?)
+}
+
+/// A name of entries to drop.
+pub(super) fn tag(given: &Bound<'_, PyAny>) -> PyResult<PyBackedStr> {
+    given.extract().map_err(|_| refuse(given, "tag must be a str"))
+}
+
+/// Nanoseconds beyond which an entry is too old.
+pub(super) fn age(given: &Bound<'_, PyAny>) -> PyResult<u64> {
+    match given.extract::<f64>() {
+        Ok(seconds) => span(given.py(), "older_than", seconds),
+        Err(_) => Err(refuse(given, "older_than must be a number of seconds")),
+    }
+}
+
+/// What `set_many` is given, one after the other.
+pub(super) fn items<'py>(given: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyIterator>> {
+    let pairs = if given.hasattr("items")? {
+        given.call_method0("items")?
+    } else {
+        given.clone()
+    };
+    pairs
+        .try_iter()
+        .map_err(|_| refuse(given, "items must be a mapping or pairs of key and value"))
+}
+
+/// A key and its value.
+pub(super) fn pair<'py>(given: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    given
+        .extract()
+        .map_err(|_| refuse(given, "items must be a mapping or pairs of key and value"))
+}
+
+fn refuse(given: &Bound<'_, PyAny>, rule: &str) -> PyErr {
+    match given.repr() {
+        Ok(given_as) => configuration_error(given.py(), format!("{rule}, not {given_as}")),
+        Err(error) => error,
+    }
 }
