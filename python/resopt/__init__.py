@@ -1,1 +1,104 @@
 """resopt: answers from memory, exact keys, honest accounting. The public names; heavy ones load on first use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from resopt._core import KeySpace, ManualClock
+    from resopt.cache.freshness import Freshness
+    from resopt.cache.function import cached
+    from resopt.cache.memory import Cache
+    from resopt.cache.response import ResponseCache
+    from resopt.errors import (
+        AuthenticationError,
+        BadRequestError,
+        CacheMissError,
+        ClosedError,
+        ConfigurationError,
+        FlightRecursionError,
+        InvalidRequestError,
+        MissingExtraError,
+        ProviderConnectionError,
+        ProviderError,
+        ProviderResponseError,
+        ProviderTimeoutError,
+        RateLimitError,
+        ResoptError,
+        ServerError,
+        UnkeyableError,
+    )
+    from resopt.flight import Flight
+    from resopt.key import key
+    from resopt.metrics.ledger import Ledger
+    from resopt.metrics.prices import Price, PriceBook
+    from resopt.metrics.profile import Baseline, profile_request
+    from resopt.metrics.report import Report
+    from resopt.optimizer import AsyncOptimizer
+    from resopt.providers.openai import OpenAIProvider
+    from resopt.providers.simulated import SimulatedServer
+    from resopt.sync import Optimizer
+    from resopt.types import Request, Response, Scope, Step, ToolCall, Trace, Usage
+
+_HOMES = {
+    "_core": ("KeySpace", "ManualClock"),
+    "cache.freshness": ("Freshness",),
+    "cache.function": ("cached",),
+    "cache.memory": ("Cache",),
+    "cache.response": ("ResponseCache",),
+    "errors": (
+        "AuthenticationError",
+        "BadRequestError",
+        "CacheMissError",
+        "ClosedError",
+        "ConfigurationError",
+        "FlightRecursionError",
+        "InvalidRequestError",
+        "MissingExtraError",
+        "ProviderConnectionError",
+        "ProviderError",
+        "ProviderResponseError",
+        "ProviderTimeoutError",
+        "RateLimitError",
+        "ResoptError",
+        "ServerError",
+        "UnkeyableError",
+    ),
+    "flight": ("Flight",),
+    "key": ("key",),
+    "metrics.ledger": ("Ledger",),
+    "metrics.prices": ("Price", "PriceBook"),
+    "metrics.profile": ("Baseline", "profile_request"),
+    "metrics.report": ("Report",),
+    "optimizer": ("AsyncOptimizer",),
+    "providers.openai": ("OpenAIProvider",),
+    "providers.simulated": ("SimulatedServer",),
+    "sync": ("Optimizer",),
+    "types": ("Request", "Response", "Scope", "Step", "ToolCall", "Trace", "Usage"),
+}
+_HOME_OF = {name: f"resopt.{home}" for home, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: PLE0604 - the names are those of the table above
+    *_HOME_OF,
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load the module of a public name when it is first used, so that importing resopt costs next to nothing."""
+    if name == "__version__":
+        from resopt._core import __version__
+
+        return __version__
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'resopt' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

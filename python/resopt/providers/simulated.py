@@ -83,7 +83,11 @@ class SimulatedServer:
         chosen = DEFAULT_MODELS if models is None else tuple(models)
         if not chosen or not all(isinstance(model, SimulatedModel) for model in chosen):
             raise ConfigurationError("models must be one or more SimulatedModel")
-        if isinstance(time_scale, bool) or not isinstance(time_scale, int | float) or not 0 <= time_scale < float("inf"):
+        if (
+            isinstance(time_scale, bool)
+            or not isinstance(time_scale, int | float)
+            or not 0 <= time_scale < float("inf")
+        ):
             raise ConfigurationError(f"time_scale must be a number of 0 or more, not {time_scale!r}")
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
             raise ConfigurationError(f"port must be between 0 and 65535, not {port!r}")

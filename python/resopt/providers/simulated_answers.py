@@ -63,7 +63,9 @@ class SimulatedModel(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise ConfigurationError(f"the name of a simulated model must be a str that is not empty, not {self.name!r}")
+            raise ConfigurationError(
+                f"the name of a simulated model must be a str that is not empty, not {self.name!r}"
+            )
         for field in ("input_price", "output_price", "p50", "p95"):
             value = getattr(self, field)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:

@@ -165,7 +165,9 @@ class SimulatedApp:
             return replies.refusal(400, f"The request is malformed: {error}", "invalid_request_error")
         if self.api_key is not None and request.headers.get("authorization") != f"Bearer {self.api_key}":
             given = request.headers.get("authorization", "none")
-            return replies.refusal(401, f"Incorrect API key provided: {given}", "invalid_request_error", "invalid_api_key")
+            return replies.refusal(
+                401, f"Incorrect API key provided: {given}", "invalid_request_error", "invalid_api_key"
+            )
         model = self.models.get(chat.model)
         if model is None:
             message = f"The model `{chat.model}` does not exist; there are: {', '.join(self.models)}"

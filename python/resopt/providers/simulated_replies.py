@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     from resopt.providers.simulated_answers import Fault, SimulatedModel
 
-_ERROR_PAGE = (
-    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body></html>"
-)
+_ERROR_PAGE = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body></html>"
 
 
 class StreamOptions(msgspec.Struct):

@@ -1,0 +1,336 @@
+"""Answers kept by request: who may get a stored one, what may be stored, and for how long.
+
+A hit must be right before it is fast. The key covers the whole request (`resopt.key`), freshness rules keep out what
+depends on who or when, and only complete answers are admitted. A hit needs no rule: what was found under a key that
+belongs to everyone was judged when it was stored, by the same rules, from the same folded text.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from resopt._core import Digest, ManualClock
+from resopt.cache.admission import MODEL, USER, Plan, own_tags, shorter, unfit
+from resopt.cache.freshness import GENERIC, Freshness
+from resopt.cache.memory import Cache, Fill
+from resopt.errors import ConfigurationError
+from resopt.key import Matching, RequestKey
+from resopt.types import NO_TRACE, Request, Response, Step, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AGE_BANDS: Final = (
+    ("< 1 min", 60.0),
+    ("1-10 min", 600.0),
+    ("10-60 min", 3600.0),
+    ("1-6 h", 21600.0),
+    ("6-24 h", 86400.0),
+)
+"""Labels of `age_distribution` with the age in seconds that each stays below; older entries are `> 24 h`."""
+
+_OLDEST: Final = "> 24 h"
+_BLIND: Final = frozenset({"bypass", "refresh"})
+_KEPT: Final = Step("admit", "kept")
+_EXACT: Final = (Step("cache", "hit", "the same request was answered before"),)
+_FOLDED: Final = (Step("cache", "hit", "the same question in another spelling was answered before"),)
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """An answer as it is kept: with the question it was given to, when, and the user when it is theirs alone."""
+
+    response: Response
+    question: str | None
+    stored_at: float
+    user: str | None
+
+
+class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters and sums of a `ResponseCache`, all but `not_admitted` of the same moment."""
+
+    hits: int
+    misses: int
+    evictions: int
+    expirations: int
+    refused: int
+    entries: int
+    bytes: int
+    not_admitted: dict[str, int]
+
+    @property
+    def hit_rate(self) -> float:
+        """Hits in all lookups; 0.0 before the first."""
+        lookups = self.hits + self.misses
+        return self.hits / lookups if lookups else 0.0
+
+
+class ResponseCache:
+    """Level 1 of everything: answers found again by request, in memory.
+
+    Args:
+        ttl_seconds: how long an answer may be served; None for ever.
+        max_size: how many answers at most; the least recently used goes first.
+        max_bytes: sum of their weights at most, as an int or a str such as "256MB"; None for no limit.
+        matching: `folded` takes plain questions that differ in case, blanks and closing marks for the same one;
+            `exact` only the same text.
+        freshness: rules for what depends on who or when; True for the English ones, False for none.
+        namespace: separates the keys of this cache from every other's.
+        secret: bytes without which nobody can compute or test a key.
+        policy: versions of the route and prompt policies; answers made under other versions are not found.
+        clock: a `ManualClock`, for tests and replays.
+        wall_clock: Unix time in seconds, for the timestamps of entries.
+
+    Raises:
+        ConfigurationError: an option is of the wrong type or outside its range.
+    """
+
+    def __init__(
+        self,
+        ttl_seconds: float | None = 3600,
+        max_size: int | None = 1000,
+        max_bytes: int | str | None = None,
+        matching: Matching = "folded",
+        *,
+        freshness: Freshness | bool = True,
+        namespace: str = "",
+        secret: bytes | None = None,
+        policy: str | tuple[str, ...] = (),
+        clock: ManualClock | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not isinstance(freshness, Freshness | bool):
+            raise ConfigurationError(f"freshness must be a Freshness or a bool, not {type(freshness).__name__}")
+        self.matching = matching
+        self.freshness = (Freshness() if freshness else Freshness.off()) if isinstance(freshness, bool) else freshness
+        self.key = RequestKey(namespace=namespace, secret=secret, policy=policy, matching=matching)
+        self._store = Cache(max_entries=max_size, max_bytes=max_bytes, ttl=ttl_seconds, clock=clock)
+        self._wall_clock = wall_clock
+        self._lock = threading.Lock()
+        self._second_looks = 0
+        self._not_admitted: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """Answers held."""
+        return len(self._store)
+
+    @property
+    def stats(self) -> CacheStats:
+        """Counters and sums; `not_admitted` counts, by reason, the answers that were not good enough to keep."""
+        stats = self._store.stats
+        with self._lock:
+            return CacheStats(
+                hits=stats.hits,
+                misses=stats.misses - self._second_looks,
+                evictions=stats.evictions,
+                expirations=stats.expirations,
+                refused=stats.refused,
+                entries=stats.entries,
+                bytes=stats.bytes,
+                not_admitted=dict(self._not_admitted),
+            )
+
+    def lookup(self, request: Request, key: bytes | None = None) -> Response | None:
+        """The stored answer that fits, with its trace, or None. Synchronous: no task, no lock of Python's on a hit.
+
+        Args:
+            request: what is asked; its cache modes `bypass` and `refresh` find nothing.
+            key: `self.key(request)`, where the caller has it already.
+
+        Raises:
+            UnkeyableError: the body holds something that is not plain data; the message names the path to it.
+        """
+        if request.cache in _BLIND:
+            return None
+        key = self.key(request) if key is None else key
+        stored = self._store.get(Digest(key))
+        if stored is None:
+            own = self._personal_key(request)
+            if own is None:
+                return None
+            with self._lock:
+                self._second_looks += 1
+            key, stored = own, self._store.get(Digest(own))
+            if stored is None:
+                return None
+        return self._serve(request, key, stored)
+
+    def plan(self, request: Request, key: bytes | None = None) -> Plan:
+        """What may be done with the answer to a request that found none: share it under which key, keep it how long."""
+        key = self.key(request) if key is None else key
+        if request.cache == "bypass":
+            return Plan(None, steps=(Step("cache", "bypass", "asked for by the caller"),))
+        question = request.question
+        decision = GENERIC if question is None else self.freshness.classify(question)
+        if decision is GENERIC:
+            return Plan(key, ttl=request.ttl)
+        action = decision.action_for(request.scope.user)
+        steps = (Step("freshness", action, f"{decision.rule}: {decision.matched}"),)
+        if action == "bypass":
+            return Plan(None, decision, steps=steps)
+        key = self.key(request, personal=True) if decision.personal else key
+        return Plan(key, decision, shorter(request.ttl, decision.ttl), steps)
+
+    def admit(self, request: Request, response: Response, plan: Plan | None = None) -> Step:
+        """Keep a good answer; the step says whether it was kept, and why not.
+
+        Only a complete answer is: not an error, not cut off, filtered, empty or interrupted.
+        """
+        plan = self.plan(request) if plan is None else plan
+        reason = "" if plan.key is None else unfit(response)
+        if plan.key is None or reason:
+            if reason:
+                self._count_not_admitted(reason)
+            return Step("admit", "refused", reason or "not to be shared")
+        stored = Stored(
+            msgspec.structs.replace(response, trace=NO_TRACE),
+            request.question,
+            self._wall_clock(),
+            request.scope.user if plan.decision.personal else None,
+        )
+        tags = (*request.tags, *own_tags(request, response, stored.user))
+        kept = self._store.set(Digest(plan.key), stored, ttl=plan.ttl, tags=tags, weight=response.weight)
+        return _KEPT if kept else Step("admit", "refused", "heavier than max_bytes")
+
+    def filling(self, request: Request, plan: Plan) -> Filling:
+        """Watch over an answer in the making: `admit` it through this, and an invalidation meanwhile is honoured."""
+        return Filling(self, request, plan)
+
+    def get(self, prompt: str, **parameters: Any) -> str | None:
+        """The stored answer to a prompt, or None; `parameters` as in `Request.chat`."""
+        found = self.lookup(Request.chat(prompt, **parameters))
+        return None if found is None else found.text
+
+    def set(self, prompt: str, response: str | Response, **parameters: Any) -> bool:
+        """Keep an answer to a prompt; whether it was kept. A str counts as a complete answer."""
+        request = Request.chat(prompt, **parameters)
+        if isinstance(response, str):
+            response = Response(text=response, model=request.model, finish_reason="stop", created_at=self._wall_clock())
+        if not isinstance(response, Response):
+            raise ConfigurationError(f"response must be a str or a Response, not {type(response).__name__}")
+        return self.admit(request, response).action == "kept"
+
+    def entry(self, request: Request) -> Stored | None:
+        """The stored answer with its timestamp and user, or None; leaves no trace."""
+        stored: Stored | None = self._store.peek(Digest(self.key(request)))
+        if stored is None and (own := self._personal_key(request)) is not None:
+            stored = self._store.peek(Digest(own))
+        return stored
+
+    def invalidate(
+        self,
+        *,
+        tag: str | None = None,
+        model: str | None = None,
+        user: str | None = None,
+        older_than: float | None = None,
+        key: bytes | None = None,
+    ) -> int:
+        """Drop the answers that carry a tag, are of a model (asked for or served), are one user's own, are older than
+        so many seconds, or the one under a key (`trace.key`); how many.
+
+        Raises:
+            ConfigurationError: not exactly one of them is given, or it is of the wrong type.
+        """
+        given = [name for name, value in _named(tag, model, user, older_than, key) if value is not None]
+        if len(given) != 1:
+            raise ConfigurationError(f"invalidate takes exactly one of tag, model, user, older_than, key, not {given}")
+        if key is not None:
+            return int(self._store.remove(Digest(key)))
+        if older_than is not None:
+            return self._store.invalidate(older_than=older_than)
+        if tag is not None and not isinstance(tag, str):
+            raise ConfigurationError(f"tag must be a str, not {type(tag).__name__}")
+        named = tag if tag is not None else MODEL + model if model is not None else USER + str(user)
+        return self._store.invalidate(tag=named)
+
+    def clear(self) -> None:
+        """Drop all answers; answers that are being made are not stored. The counters go on."""
+        self._store.clear()
+
+    def age_distribution(self) -> dict[str, int]:
+        """How many answers are how old: label (see `AGE_BANDS`) to count. Looks at every entry."""
+        counts = dict.fromkeys([label for label, _ in AGE_BANDS] + [_OLDEST], 0)
+        for age in self._store.ages():
+            counts[next((label for label, below in AGE_BANDS if age < below), _OLDEST)] += 1
+        return counts
+
+    def figures(self) -> dict[str, Any]:
+        """Entries, bytes and ages, for the ledger's report."""
+        stats = self._store.stats
+        return {"entries": stats.entries, "bytes": stats.bytes, "ages": self.age_distribution()}
+
+    def _serve(self, request: Request, key: bytes, stored: Stored) -> Response:
+        answer = stored.response
+        exact = stored.question == request.question
+        trace = Trace(
+            outcome="hit",
+            mechanism="exact" if exact else "folded",
+            key=key,
+            age=max(0.0, self._wall_clock() - stored.stored_at),
+            steps=_EXACT if exact else _FOLDED,
+        )
+        return Response(
+            text=answer.text,
+            model=answer.model,
+            usage=answer.usage,
+            finish_reason=answer.finish_reason,
+            tool_calls=answer.tool_calls,
+            body=answer.body,
+            created_at=answer.created_at,
+            latency=answer.latency,
+            trace=trace,
+        )
+
+    def _personal_key(self, request: Request) -> bytes | None:
+        """The user's own key, when the answer is theirs alone and may be stored."""
+        question = request.question
+        if question is None or request.scope.user is None:
+            return None
+        decision = self.freshness.classify(question)
+        if not decision.personal or decision.action == "bypass":
+            return None
+        return self.key(request, personal=True)
+
+    def _count_not_admitted(self, reason: str) -> None:
+        with self._lock:
+            self._not_admitted[reason] = self._not_admitted.get(reason, 0) + 1
+
+
+class Filling:
+    """One answer in the making; what is invalidated before it lands is not stored.
+
+    It carries the tags known when it began; the served model is known only when it ends.
+    """
+
+    __slots__ = ("_cache", "_fill", "_plan", "_request")
+
+    def __init__(self, cache: ResponseCache, request: Request, plan: Plan) -> None:
+        self._cache, self._request, self._plan = cache, request, plan
+        self._fill: Fill | None = None
+        if plan.key is not None:
+            user = request.scope.user if plan.decision.personal else None
+            tags = (*request.tags, *own_tags(request, None, user))
+            self._fill = Fill(cache._store, Digest(plan.key), tags=tags)  # noqa: SLF001 - one class in two
+
+    def __enter__(self) -> Filling:
+        if self._fill is not None:
+            self._cache._store.fills.add(self._fill)  # noqa: SLF001 - one class in two
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._fill is not None:
+            self._cache._store.fills.discard(self._fill)  # noqa: SLF001
+
+    def admit(self, response: Response) -> Step:
+        """Keep the answer, unless its key or a tag was invalidated since this began."""
+        if self._fill is not None and not self._fill.valid:
+            return Step("admit", "refused", "invalidated while it was being made")
+        return self._cache.admit(self._request, response, self._plan)
+
+
+def _named(*values: object) -> list[tuple[str, object]]:
+    return list(zip(("tag", "model", "user", "older_than", "key"), values, strict=True))

@@ -1,0 +1,134 @@
+"""The blocking face of the pipeline: the same code, driven without an event loop.
+
+The pipeline is written once, as coroutines. Over a blocking provider and a blocking flight nothing in it ever suspends,
+so one `send(None)` runs it to its end in the caller's own thread: no loop, no portal, no hand-over between threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from resopt.errors import ConfigurationError
+from resopt.optimizer import AsyncOptimizer, as_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Hashable, Mapping
+    from typing import Self
+
+    from resopt.cache.response import ResponseCache
+    from resopt.flight import Flight, Landed
+    from resopt.metrics.ledger import Ledger
+    from resopt.metrics.prices import PriceBook
+    from resopt.providers.base import Provider
+    from resopt.types import Request, Response
+
+T = TypeVar("T")
+
+
+class Optimizer:
+    """Answers requests from memory where it may, and from the provider where it must; blocks, thread-safe.
+
+    Use as `with Optimizer(provider) as optimizer`, or call `close`. The arguments are those of `AsyncOptimizer`. A
+    provider without a blocking twin runs on an event loop in a thread of its own, started at the first miss.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        cache: ResponseCache | None = None,
+        prices: PriceBook | Mapping[str, Any] | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        twin = getattr(provider, "blocking", None)
+        pipeline = AsyncOptimizer(provider, cache=cache, prices=prices, ledger=ledger)
+        pipeline.provider = _OnItsOwnLoop(provider) if twin is None else twin()
+        pipeline.flight = _BlockingFlight(pipeline.flight)
+        self._pipeline = pipeline
+        self.cache = pipeline.cache
+        self.ledger = pipeline.ledger
+
+    def complete(self, request: Request | str, **parameters: Any) -> Response:
+        """Answer a request; as `AsyncOptimizer.complete`."""
+        started = perf_counter()
+        request = as_request(request, parameters)
+        hit = self._pipeline.recall(request, started)
+        if hit is not None:
+            return hit
+        return drive(self._pipeline.ask(request, started))
+
+    def lookup(self, request: Request | str, **parameters: Any) -> Response | None:
+        """The stored answer to a request, or None; asks nobody and leaves no record in the ledger."""
+        return self._pipeline.lookup(request, **parameters)
+
+    def close(self) -> None:
+        """Close the provider. The ledger and the cache can still be read."""
+        drive(self._pipeline.close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def drive(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends to its end.
+
+    Raises:
+        ConfigurationError: it wants to wait for an event loop.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    coroutine.close()
+    raise ConfigurationError("the provider's blocking twin waits for an event loop: its methods must never suspend")
+
+
+class _BlockingFlight:
+    """A flight whose `run` blocks instead of suspending."""
+
+    def __init__(self, flight: Flight) -> None:
+        self._flight = flight
+
+    async def run(self, key: Hashable, call: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> Landed[T]:
+        return self._flight.run_blocking(key, _driven, call, args)
+
+
+def _driven(call: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:
+    return drive(call(*args))
+
+
+class _OnItsOwnLoop:
+    """A provider that needs an event loop, on one in a thread of its own; its callers block."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self._lock = threading.Lock()
+        self._manager: Any = None
+        self._portal: Any = None
+
+    @property
+    def name(self) -> str:
+        return self._provider.name
+
+    async def complete(self, request: Request) -> Response:
+        with self._lock:
+            if self._portal is None:
+                from anyio.from_thread import start_blocking_portal
+
+                self._manager = start_blocking_portal()
+                self._portal = self._manager.__enter__()
+        response: Response = self._portal.call(self._provider.complete, request)
+        return response
+
+    async def aclose(self) -> None:
+        with self._lock:
+            if self._portal is not None:
+                self._portal.call(self._provider.aclose)
+                self._manager.__exit__(None, None, None)
+                self._portal = self._manager = None
