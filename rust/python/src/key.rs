@@ -62,6 +62,7 @@ impl KeySpace {
         })
     }
 
+    #[pyo3(signature = (value, /))]
     fn key<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(value.py(), &key_of(&self.space, value)?.0))
     }

@@ -1,0 +1,148 @@
+"""What of a request determines its answer: the fields, the scope and the versions that a key covers.
+
+A key covers every field of the body, known or not, but a short published list per API shape: fields that cannot change
+the answer (`SHAPES`, each with its reason). Beside the body it covers the API, the namespace, the tenant, the user
+where the answer is personal, and the versions of key schema, Unicode data and policies. An unknown API is keyed by
+every field, and nothing of it is folded.
+
+Only the question of the last message is ever folded (see `_core.fold`), and only when it is plain; all other text keeps
+every character but the CR of CRLF.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import msgspec
+
+from resopt._core import KeySpace, RequestShape
+from resopt.errors import ConfigurationError, InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resopt.types import Request
+
+Matching = Literal["folded", "exact"]
+"""`folded`: questions that differ in case, blanks and closing marks are the same; `exact`: only the same text is."""
+
+_MATCHINGS = frozenset(get_args(Matching))
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """An API's request body, as far as keys go.
+
+    Attributes:
+        messages: the field that holds the conversation as a list of messages, or None when there is none.
+        ignored: fields that cannot change the answer, each with the reason why not.
+    """
+
+    messages: str | None = None
+    ignored: Mapping[str, str] = MappingProxyType({})
+
+
+SHAPES: Mapping[str, Shape] = MappingProxyType(
+    {
+        "openai.chat": Shape(
+            messages="messages",
+            ignored=MappingProxyType(
+                {
+                    "user": "names the end user for abuse reports; the model never sees it",
+                    "safety_identifier": "the successor of user",
+                    "metadata": "labels on the stored completion",
+                    "store": "whether the provider keeps a copy",
+                    "stream": "how the answer travels, not what it says",
+                    "stream_options": "what else travels with a stream",
+                    "service_tier": "which queue serves the call",
+                    "prompt_cache_key": "where the provider looks for a cached prefix",
+                    "prompt_cache_retention": "how long the provider keeps that prefix",
+                    "timeout": "how long the client waits",
+                }
+            ),
+        ),
+    }
+)
+"""What is known of each API, by its name in `Request.api`."""
+
+
+class RequestKey:
+    """Makes the 16-byte key of requests; one per cache, shared by all threads.
+
+    Args:
+        namespace: separates the keys of this cache from every other's (a request's own namespace separates further).
+        secret: bytes without which nobody can compute or test a key; None for keys that anyone can compute.
+        policy: versions of the route and prompt policies; answers made under other versions are not found.
+        matching: whether plain questions are folded, see `Matching`.
+
+    Raises:
+        ConfigurationError: an argument is of the wrong type or unknown.
+    """
+
+    __slots__ = ("_folded", "_key", "_policy", "_shapes")
+
+    def __init__(
+        self,
+        *,
+        namespace: str = "",
+        secret: bytes | None = None,
+        policy: str | tuple[str, ...] = (),
+        matching: Matching = "folded",
+    ) -> None:
+        if not isinstance(namespace, str):
+            raise ConfigurationError(f"namespace must be a str, not {type(namespace).__name__}")
+        if secret is not None and not isinstance(secret, bytes):
+            raise ConfigurationError(f"secret must be bytes or None, not {type(secret).__name__}")
+        if matching not in _MATCHINGS:
+            raise ConfigurationError(f"matching must be one of {', '.join(sorted(_MATCHINGS))}, not {matching!r}")
+        versions: object = (policy,) if isinstance(policy, str) else policy
+        if not isinstance(versions, tuple) or not all(isinstance(version, str) for version in versions):
+            raise ConfigurationError(f"policy must be a str or a tuple of str, not {policy!r}")
+        self._key = KeySpace(namespace, secret).request
+        self._policy = versions
+        self._folded = matching == "folded"
+        self._shapes = {api: RequestShape(api, shape.messages, list(shape.ignored)) for api, shape in SHAPES.items()}
+
+    def __call__(self, request: Request, *, personal: bool = False) -> bytes:
+        """The key of `request`.
+
+        Args:
+            request: what the caller asked.
+            personal: whether the answer depends on who asks; the key is then the user's own.
+
+        Raises:
+            UnkeyableError: the body holds something that is not plain data; the message names the path to it.
+            InvalidRequestError: the answer is personal and the request names no user.
+        """
+        scope = request.scope
+        user = None
+        if personal:
+            user = scope.user
+            if user is None:
+                raise InvalidRequestError("the answer is personal but the scope has no user: pass Scope(user=…)")
+        shape = self._shapes.get(request.api)
+        if shape is None:
+            shape = RequestShape(request.api)
+        return self._key(shape, request.body, scope.namespace, scope.tenant, user, self._policy, self._folded)
+
+
+def key(value: Any, *, namespace: str = "", secret: bytes | None = None) -> bytes:
+    """The 16-byte key of any plain data: the same in every process and release, unrelated across namespaces.
+
+    Making a `KeySpace` once and calling its `key` is faster for many values.
+
+    Args:
+        value: None, bool, int, float, str, bytes, enum, Decimal, date, time, datetime, UUID, and lists, tuples,
+            mappings with str keys, dataclasses, msgspec structs and pydantic models of those. Lists equal tuples, `1`
+            equals `1.0`, `True` does not equal `1`, and the order of a mapping does not matter.
+        namespace: separates the keys of one use from those of another.
+        secret: bytes without which nobody can compute or test a key.
+
+    Raises:
+        UnkeyableError: the value holds something that is not plain data; the message names the path to it.
+        ConfigurationError: the secret is empty.
+    """
+    return KeySpace(namespace, secret).key(value)
+
+
+__all__ = ["SHAPES", "KeySpace", "Matching", "RequestKey", "Shape", "key"]
