@@ -48,7 +48,7 @@ def canonical(value: Any) -> Any:
 
 
 @given(plain, plain)
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_keys_are_equal_exactly_when_the_data_is(left, right):
     assert (SPACE.key(left) == SPACE.key(right)) == (canonical(left) == canonical(right))
 
@@ -67,7 +67,7 @@ def shuffled(value: Any, chance: random.Random) -> Any:
 
 
 @given(plain, st.randoms(use_true_random=False))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_order_container_and_spelling_of_numbers_do_not_matter(value, chance):
     assert SPACE.key(shuffled(value, chance)) == SPACE.key(value)
 
@@ -85,7 +85,7 @@ def change_a_leaf(value: Any, chance: random.Random) -> Any:
 
 
 @given(plain, st.randoms(use_true_random=False))
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_any_changed_leaf_gives_another_key(value, chance):
     assert SPACE.key(change_a_leaf(value, chance)) != SPACE.key(value)
 

@@ -68,19 +68,21 @@ def test_a_large_random_sample_folds_as_python_folds_it():
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=0x24F)))
-@settings(max_examples=2000)
+@settings(max_examples=2000, deadline=None)
 def test_folding_the_fold_changes_nothing_but_kept_capitals(text):
     once = fold(text)
     assert fold(once).casefold() == once.casefold()
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
+@given(st.text(st.sampled_from(ASSIGNED)))
+@settings(deadline=None)
 def test_folded_questions_keep_the_recipe_but_for_marks_and_capitals(text):
     assert recipe(text).startswith(fold(text).casefold())
     assert set(recipe(text)[len(fold(text)) :]) <= set(".?! ")
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_any_text_has_an_answer(text):
     assert is_plain_question(text) in {True, False}
     assert len(key(text)) == 16
