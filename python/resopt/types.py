@@ -223,8 +223,10 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         text: the answer's text; empty when the model only called tools.
         model: the model that answered, as the provider names it.
-        usage: tokens the answer took when it was made (`trace.usage` is what this request was billed).
-        finish_reason: the provider's word: `stop`, `length`, `tool_calls`, `content_filter`, ….
+        usage: tokens the answer took when it was made, or None when the provider did not say: unknown is not zero
+            (`trace.usage` is what this request was billed).
+        finish_reason: the provider's word: `stop`, `length`, `tool_calls`, `content_filter`, …; `refusal` when the
+            model declined in a field of its own.
         tool_calls: function calls the model asked for.
         body: the provider's reply, byte for byte.
         created_at: Unix time at which the answer was made, in seconds.
@@ -234,7 +236,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
     text: str
     model: str
-    usage: Usage = NO_USAGE
+    usage: Usage | None = None
     finish_reason: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     body: bytes = b""
