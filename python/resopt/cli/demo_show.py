@@ -117,7 +117,7 @@ def _faster(before: float, after: float) -> str:
     if not 0 < after < before:
         return _change(before, after)
     times = before / after
-    return f"{times:,.0f} × faster" if times >= _MANY_TIMES else f"{times:.1f} × faster"
+    return f"{times:,.0f} times faster" if times >= _MANY_TIMES else f"{times:.1f} times faster"
 
 
 def _outcome(answered: Answered) -> str:

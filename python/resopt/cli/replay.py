@@ -14,7 +14,7 @@ from resopt.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from resopt.cli.replay_run import Replayed
+    from resopt.cli.replay_result import Replayed
     from resopt.cli.traffic import BadRow, Traffic
     from resopt.metrics.prices import PriceBook
 
@@ -63,7 +63,8 @@ def replay(
     ] = None,
 ) -> None:
     """Show what resopt would have done on logged traffic. Nobody is called."""
-    from resopt.cli.replay_run import Replay, Settings
+    from resopt.cli.replay_result import Settings
+    from resopt.cli.replay_run import Replay
     from resopt.cli.traffic import Traffic
 
     settings = Settings(
@@ -125,7 +126,7 @@ def _bar(traffic: Traffic, wanted: bool | None) -> Iterator[Callable[[], object]
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("Replaying"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True, force_terminal=wanted), transient=True) as bar:
         task = bar.add_task("", total=max(traffic.size, 1))
         yield lambda: bar.update(task, completed=traffic.position)
         bar.update(task, completed=max(traffic.size, 1))
@@ -144,8 +145,7 @@ def _print(result: Replayed, file: Path, *, as_json: bool) -> None:
 
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(result.to_dict()), indent=2).decode() + "\n")
         return
-    from rich.console import Console
-
     from resopt.cli.replay_table import show
+    from resopt.cli.screen import make_console
 
-    show(Console(highlight=False), result, file.name)
+    show(make_console(), result, file.name)

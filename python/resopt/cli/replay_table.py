@@ -12,7 +12,7 @@ from resopt.metrics.render import dollars, seconds, share, size
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from resopt.cli.replay_run import Freshening, Replayed
+    from resopt.cli.replay_result import Freshening, Replayed
 
 _RULES = 12
 

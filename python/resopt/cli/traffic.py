@@ -7,9 +7,8 @@ said in words that name the field; the reader goes on with the next.
 from __future__ import annotations
 
 import gzip
-import math
 import zlib
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
@@ -25,6 +24,7 @@ _GZIP: Final = b"\x1f\x8b"
 _MARK: Final = b"\xef\xbb\xbf"
 _BYTES_PER_TOKEN: Final = 4
 _LONGEST_LATENCY: Final = 86_400.0
+_LATEST: Final = 1e11
 
 
 class TrafficError(ResoptError, ValueError):
@@ -61,7 +61,8 @@ class Row(msgspec.Struct, frozen=True):
     """One line, as it was logged.
 
     Attributes:
-        ts: when it was asked: seconds (Unix time, or from any start), or an ISO 8601 date and time.
+        ts: when it was asked: seconds (Unix time, or from any start), or an ISO 8601 date and time (UTC unless it says
+            otherwise).
         prompt: the question; `messages` and `body` (the whole request) are the other ways to say what was asked.
         user_id: who asked.
         model: the model asked for.
@@ -261,13 +262,14 @@ def prompt_tokens(request: Request) -> int:
 def _seconds(ts: float | str) -> float:
     if isinstance(ts, str):
         try:
-            seconds = datetime.fromisoformat(ts).timestamp()
+            moment = datetime.fromisoformat(ts)
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError) as error:
             raise TrafficError(f"ts must be seconds or an ISO 8601 date and time, not {ts[:60]!r}") from error
     else:
         seconds = ts
-    if not math.isfinite(seconds):
-        raise TrafficError("ts must be a finite number of seconds")
+    if not abs(seconds) <= _LATEST:
+        raise TrafficError(f"ts must be seconds, not milliseconds or other: {seconds:g} is beyond the year 5000")
     return seconds
 
 
