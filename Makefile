@@ -39,7 +39,7 @@ check: $(READY)
 	cargo fmt --all --check
 
 bench: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]' --no-build-isolation --no-deps
+	$(BIN)/maturin develop --release --quiet --extras dev,bench
 	$(BIN)/python benches/run.py
 
 fuzz:
