@@ -1,6 +1,7 @@
 """What accounting costs: one record, one price, one quantile sample, beside the floor that any record has to pay.
 
-`python benches/bench_metrics.py` prints a Markdown table; `--check` exits 1 when a record of a hit costs over 2 µs (median).
+`python benches/bench_metrics.py` prints a Markdown table; `--check` exits 1 when a record of a hit takes over 2 µs
+(median of the rounds).
 """
 
 import platform
