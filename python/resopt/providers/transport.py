@@ -125,7 +125,7 @@ class AsyncTransport:
         with anyio.move_on_after(seconds):
             try:
                 response = await client.send(request, stream=True)
-                body = await response.aread()
+                body = template.decode(response, [part async for part in response.aiter_raw()])
             except template.failures as error:
                 interrupt(error, before_reply=response is None)
             return Reply(response.status_code, response.headers, body)
@@ -176,16 +176,17 @@ class BlockingTransport:
         parts = []
         try:
             response = client.send(request, stream=True)
-            for part in response.iter_bytes():
+            for part in response.iter_raw():
                 parts.append(part)
                 if time.monotonic() > end:
                     raise _out_of_time(seconds, before_reply=False)
+            body = template.decode(response, parts)
         except template.failures as error:
             interrupt(error, before_reply=response is None)
         finally:
             if response is not None:
                 response.close()
-        return Reply(response.status_code, response.headers, b"".join(parts))
+        return Reply(response.status_code, response.headers, body)
 
     async def sleep(self, seconds: float) -> None:
         """Wait between attempts, holding up this thread."""
@@ -208,6 +209,7 @@ class _Template:
         self._headers = request.headers
         self._url = request.url
         self._request = httpx2.Request
+        self._response = httpx2.Response
         self._stream = httpx2.ByteStream
         self._connect_timeout = endpoint.connect_timeout
         self._read_timeout = endpoint.read_timeout
@@ -222,6 +224,13 @@ class _Template:
         )
         request.headers["content-length"] = str(len(content))
         return request
+
+    def decode(self, response: httpx2.Response, parts: list[bytes]) -> bytes:
+        """The body, uncompressed after the last byte: a decoder that fails midway would leave httpx2's streams open."""
+        body = b"".join(parts)
+        if "content-encoding" in response.headers:
+            body = self._response(response.status_code, headers=response.headers, content=body).content
+        return body
 
 
 def interrupt(error: Exception, *, before_reply: bool) -> NoReturn:
