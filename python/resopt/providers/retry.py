@@ -86,9 +86,9 @@ async def send(
         attempts += 1
         began = time.perf_counter()
         try:
-            end: Reply | InterruptedAttemptError = await transport.post(
-                content, policy.deadline - (time.monotonic() - start)
-            )
+            # Never 0 or less: a socket would refuse such a timeout, and `_reason_to_stop` has ended what is over.
+            left = max(policy.deadline - (time.monotonic() - start), 0.001)
+            end: Reply | InterruptedAttemptError = await transport.post(content, left)
         except InterruptedAttemptError as interruption:
             end = interruption
         seconds = time.perf_counter() - began

@@ -107,6 +107,8 @@ class AsyncTransport:
         if self._closed:
             raise ClosedError("this provider is closed")
         if self._given is not None and self._template is not None:
+            if self._given.is_closed:
+                raise ClosedError("the httpx2 client that this provider was given is closed")
             return self._given, self._template
         opened = self._opened.get(None)
         if opened is None:
@@ -160,6 +162,8 @@ class BlockingTransport:
     def _open(self) -> tuple[httpx2.Client, _Template]:
         if self._closed:
             raise ClosedError("this provider is closed")
+        if self._given is not None and self._given.is_closed:
+            raise ClosedError("the httpx2 client that this provider was given is closed")
         if self._opened is None:
             with self._lock:
                 if self._opened is None:
@@ -218,7 +222,9 @@ class _Template:
     def request(self, content: bytes, seconds: float) -> httpx2.Request:
         """The request for `content`, every timeout cut to the seconds that are left."""
         wait = min(self._read_timeout, seconds)
-        timeout = {"connect": min(self._connect_timeout, seconds), "read": wait, "write": wait, "pool": seconds}
+        # A little before the deadline, so that the error says what was short: a free connection.
+        pool = 0.95 * seconds
+        timeout = {"connect": min(self._connect_timeout, seconds), "read": wait, "write": wait, "pool": pool}
         request: httpx2.Request = self._request(
             "POST", self._url, headers=self._headers, stream=self._stream(content), extensions={"timeout": timeout}
         )
@@ -249,7 +255,8 @@ def interrupt(error: Exception, *, before_reply: bool) -> NoReturn:
         reason = f"{error}" or kind
     connecting = isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout)
     timed_out = isinstance(error, httpx2.TimeoutException) and not connecting
-    raise InterruptedAttemptError(f"{reason} ({kind})", before_reply=before_reply, timed_out=timed_out) from error
+    cause = None if isinstance(error, httpx2.LocalProtocolError) else error
+    raise InterruptedAttemptError(f"{reason} ({kind})", before_reply=before_reply, timed_out=timed_out) from cause
 
 
 def _out_of_time(seconds: float, *, before_reply: bool) -> InterruptedAttemptError:
