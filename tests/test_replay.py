@@ -59,7 +59,8 @@ def test_time_is_that_of_the_rows(log):
     assert result.expirations == 1
     assert result.unlimited_hits == 3
     assert result.window == 7_100
-    assert replay(rows, ttl=10).hits == 0
+    assert replay(rows, ttl=10).hits == 1
+    assert replay(rows, ttl=1).hits == 0
     assert replay(rows, ttl=None).hits == 3
 
 
@@ -146,6 +147,14 @@ def test_gzip_is_told_by_content(log, tmp_path):
     renamed = tmp_path / "packed.jsonl"
     renamed.write_bytes(packed.read_bytes())
     assert replay(renamed).hits == 1
+
+
+def test_a_pipe_will_do(log):
+    packed = log(ask(1), ask(2), packed=True)
+    command = [sys.executable, "-m", "resopt", "replay", "--json", "--progress", "/dev/stdin"]
+    done = subprocess.run(command, input=packed.read_bytes(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["hits"] == 1
 
 
 def test_a_byte_order_mark_is_no_bad_row(tmp_path):

@@ -10,7 +10,7 @@ import gzip
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
@@ -127,10 +127,9 @@ class Traffic:
         self._isolate_users = isolate_users
         self._decoder = msgspec.json.Decoder(Row)
         try:
-            self._file: BinaryIO = self.path.open("rb")
+            self._file = self.path.open("rb")
             self.size = self.path.stat().st_size
-            self._zipped = self._file.read(2) == _GZIP
-            self._file.seek(0)
+            self._zipped = self._file.peek(2).startswith(_GZIP)  # a pipe cannot go back
         except OSError as error:
             raise TrafficError(f"cannot read {self.path}: {error.strerror or error}") from error
         if self.path.suffix == ".gz" and not self._zipped and self.size:
@@ -145,8 +144,8 @@ class Traffic:
 
     @property
     def position(self) -> int:
-        """Bytes of the file read so far, of `size`."""
-        return self._file.tell()
+        """Bytes of the file read so far, of `size`; 0 for a pipe."""
+        return self._file.tell() if self._file.seekable() else 0
 
     def rows(self) -> Iterator[Ask | BadRow]:
         """Every line that is not blank.
