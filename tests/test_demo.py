@@ -3,11 +3,13 @@
 import subprocess
 import sys
 
+import anyio
 import msgspec
 import pytest
 
 from resopt.cache.freshness import Freshness
 from resopt.cli import demo_day
+from resopt.cli.demo import _run
 from resopt.cli.demo_run import Answered, Day, DemoError, Lived, check
 
 pytestmark = pytest.mark.anyio
@@ -68,6 +70,16 @@ async def test_both_runs_answer_everything_and_the_sums_agree(lived):
     assert [each.response.trace.outcome for each in own] == ["miss", "miss", "hit"]
 
 
+async def test_moments_may_overlap():
+    in_turn = next(moment for moment in demo_day.scripted_day() if moment.in_turn)
+    between = demo_day.Ask(34_230.0, "customer-09", "What is an IBAN?")
+    moments = [in_turn, demo_day.Moment((between,))]
+    day = Day(moments, seed=0, time_scale=0, on_answer=lambda: None)
+    with day.server:
+        optimized = await day.with_resopt()
+    assert [each.response.trace.outcome for each in optimized.answers] == ["miss", "miss", "hit", "miss"]
+
+
 async def test_the_checks_can_fail(lived):
     without, optimized = lived
 
@@ -87,6 +99,19 @@ async def test_the_checks_can_fail(lived):
     with pytest.raises(DemoError, match="customer-02 was given customer-01's answer"):
         check(without, leak)
     assert isinstance(leak, Lived)
+
+
+def test_an_error_of_many_requests_is_one_error():
+    async def fail():
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(refuse)
+
+    async def refuse():
+        raise DemoError("no answer")
+
+    with pytest.raises(DemoError, match="no answer"):
+        _run(fail)
 
 
 @pytest.mark.timeout(60)

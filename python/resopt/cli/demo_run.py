@@ -91,11 +91,15 @@ class Day:
         def now() -> float:
             return _MIDNIGHT + clock.now()
 
+        def move(at: float) -> None:
+            # What is asked in turn may end after the next moment's time.
+            clock.set(max(at, clock.now()))
+
         cache = ResponseCache(ttl_seconds=_TTL, clock=clock, wall_clock=now)
         prices = {model.name: (model.input_price, model.output_price) for model in DEFAULT_MODELS}
         ledger = Ledger(prices, clock=now)
         async with AsyncOptimizer(self._provider(), cache=cache, ledger=ledger) as optimizer:
-            lived = await self._live(optimizer.complete, clock.set)
+            lived = await self._live(optimizer.complete, move)
         return msgspec.structs.replace(lived, report=ledger.summary())
 
     def _provider(self) -> OpenAIProvider:
