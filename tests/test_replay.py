@@ -28,7 +28,7 @@ def replay(path, prices=None, *, strict=False, model="gpt-4o", isolate_users=Fal
         return Replay(Settings(**settings), prices).run(traffic.rows(), strict=strict)
 
 
-def ask(ts, prompt="How do I reset my password?", **more):
+def ask(ts, prompt="How do I set a new password?", **more):
     return {"ts": ts, "prompt": prompt, **more}
 
 
@@ -40,7 +40,7 @@ def log(tmp_path):
 
 
 def test_the_same_question_is_a_hit_in_its_own_and_in_another_spelling(log):
-    result = replay(log(ask(1), ask(2), ask(3, " how do I  RESET my password?? "), ask(4, "How do I open an account?")))
+    result = replay(log(ask(1), ask(2), ask(3, " how do I  SET a new password?? "), ask(4, "How do I open an account?")))
     assert (result.rows, result.hits, result.exact_hits, result.folded_hits) == (4, 2, 1, 1)
     assert result.exact_only_hits == 1
     assert result.unlimited_hits == 2
@@ -48,7 +48,7 @@ def test_the_same_question_is_a_hit_in_its_own_and_in_another_spelling(log):
 
 
 def test_exact_matching_has_nothing_to_compare_with(log):
-    result = replay(log(ask(1), ask(2), ask(3, "how do i reset my password")), matching="exact")
+    result = replay(log(ask(1), ask(2), ask(3, "how do i set a new password")), matching="exact")
     assert (result.hits, result.folded_hits, result.exact_only_hits) == (1, 0, None)
 
 
@@ -268,7 +268,7 @@ def test_what_was_not_logged_is_estimated_and_said_so(log):
 
 
 def test_models_and_bodies_count(log):
-    messages = [{"role": "user", "content": "How do I reset my password?"}]
+    messages = [{"role": "user", "content": "How do I set a new password?"}]
     rows = log(
         ask(1),
         {"ts": 2, "messages": messages},

@@ -27,10 +27,10 @@ SYSTEM: Final = (
 )
 
 QUESTIONS: Final[tuple[str, ...]] = (
-    "How do I reset my password?",
+    "How do I set a new password?",
     "How can I block a lost card?",
-    "Why was my card declined?",
-    "How do I change my address?",
+    "Why did the shop refuse my card?",
+    "How do I tell you my new address?",
     "What does an instant transfer cost?",
     "How long does a transfer abroad take?",
     "How do I raise my daily limit?",
@@ -64,7 +64,7 @@ QUESTIONS: Final[tuple[str, ...]] = (
 )
 """Asked by anyone, with the same answer for everyone."""
 
-SMALL_TALK: Final[tuple[str, ...]] = ("Hello!", "Are you a robot?", "Thank you!", "Can I talk to a human?")
+SMALL_TALK: Final[tuple[str, ...]] = ("Hello!", "Are you a robot?", "Thanks a lot!", "Can I talk to a human?")
 """These go to the small model."""
 
 PERSONAL: Final[tuple[str, ...]] = (
