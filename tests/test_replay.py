@@ -40,7 +40,9 @@ def log(tmp_path):
 
 
 def test_the_same_question_is_a_hit_in_its_own_and_in_another_spelling(log):
-    result = replay(log(ask(1), ask(2), ask(3, " how do I  SET a new password?? "), ask(4, "How do I open an account?")))
+    result = replay(
+        log(ask(1), ask(2), ask(3, " how do I  SET a new password?? "), ask(4, "How do I open an account?"))
+    )
     assert (result.rows, result.hits, result.exact_hits, result.folded_hits) == (4, 2, 1, 1)
     assert result.exact_only_hits == 1
     assert result.unlimited_hits == 2
