@@ -15,14 +15,18 @@ from __future__ import annotations
 
 import argparse
 import gc
+import json
 import os
 import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 
 def machine() -> str:
@@ -106,6 +110,7 @@ class Bench:
         parser = argparse.ArgumentParser(description=f"benches/{name}.py: one Markdown table")
         parser.add_argument("--check", action="store_true", help="exit 1 and name each missed target")
         parser.add_argument("--quick", action="store_true", help="fewer chunks: a smoke test, not a measurement")
+        parser.add_argument("--save", type=Path, help="also write the table as JSON to this file")
         self.options = parser.parse_args()
         self.name = name
         self.packages = ("resopt", *packages)
@@ -149,8 +154,23 @@ class Bench:
         for cells in self.rows:
             print("| " + " | ".join(cells) + " |")
         print(f"\n{machine()}; {versions(self.packages)}; `python benches/{self.name}.py`")
+        if self.options.save:
+            self.save(self.options.save)
         if self.options.check and self.missed:
             for line in self.missed:
                 print(f"MISSED {line}", file=sys.stderr)
             return 1
         return 0
+
+    def save(self, path: Path) -> None:
+        """Write the table, the machine, the versions and the missed targets as JSON."""
+        result = {
+            "name": self.name,
+            "machine": machine(),
+            "versions": versions(self.packages),
+            "columns": self.columns,
+            "rows": self.rows,
+            "missed": self.missed,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

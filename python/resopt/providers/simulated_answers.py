@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from resopt.errors import ConfigurationError
+from resopt.providers.checks import require_number, require_seconds
 
 Fault = Literal["429", "500", "timeout", "truncate", "disconnect", "malformed", "html", "empty", "filter"]
 """What can go wrong with a simulated reply; also the values of the request header `x-simulate`."""
@@ -40,6 +41,18 @@ _OBJECTS = (
 _OPENINGS = ("", "", "", "In short, ", "As a rule, ", "In practice, ", "Note that ", "For most people, ", "Today ")
 
 
+def known_fault(name: object) -> Fault:
+    """The fault of that name.
+
+    Raises:
+        ConfigurationError: there is none; names those there are.
+    """
+    for fault in FAULTS:
+        if fault == name:
+            return fault
+    raise ConfigurationError(f"{name!r} is no fault; there are: {', '.join(FAULTS)}")
+
+
 class SimulatedModel(msgspec.Struct, frozen=True, kw_only=True):
     """A model of the simulated provider: what it costs and how long it takes.
 
@@ -62,18 +75,17 @@ class SimulatedModel(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_second: float | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            raise ConfigurationError(
-                f"the name of a simulated model must be a str that is not empty, not {self.name!r}"
-            )
+        name: object = self.name
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError(f"the name of a simulated model must be a str that is not empty, not {name!r}")
         for field in ("input_price", "output_price", "p50", "p95"):
-            value = getattr(self, field)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise ConfigurationError(f"{field} of {self.name} must be a number of 0 or more, not {value!r}")
+            require_number(f"{field} of {name}", getattr(self, field))
         if self.p95 < self.p50:
             raise ConfigurationError(f"p95 of {self.name} must not be below its p50, {self.p50}, but is {self.p95}")
-        if self.tokens_per_second is not None and not self.tokens_per_second > 0:
-            raise ConfigurationError(f"tokens_per_second of {self.name} must be above 0 or None")
+        if self.p50 == 0 < self.p95:
+            raise ConfigurationError(f"p95 of {self.name} must be 0 when its p50 is 0")
+        if self.tokens_per_second is not None:
+            require_seconds(f"tokens_per_second of {self.name}", self.tokens_per_second)
 
     def latency(self, draw: random.Random) -> float:
         """Seconds until the answer starts: lognormal through `p50` and `p95`."""
@@ -120,15 +132,12 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for rate, _ in _RATES:
-            value = getattr(self, rate)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise ConfigurationError(f"{rate} must be a share between 0 and 1, not {value!r}")
+            require_number(rate, getattr(self, rate), most=1)
         if sum(getattr(self, rate) for rate, _ in _RATES) > 1 + 1e-9:
             raise ConfigurationError("the rates of all faults together must be at most 1")
-        for field in ("retry_after", "hang"):
-            value = getattr(self, field)
-            if value is not None and not (isinstance(value, int | float) and value >= 0):
-                raise ConfigurationError(f"{field} must be a number of seconds of 0 or more, not {value!r}")
+        require_number("hang", self.hang)
+        if self.retry_after is not None:
+            require_number("retry_after", self.retry_after)
 
     def draw(self, draw: random.Random) -> Fault | None:
         """The fault of one request, or None."""

@@ -1,7 +1,8 @@
 """The simulated provider as an ASGI application: OpenAI's chat shape, faults on demand, counters of what it received.
 
-Routes: `POST /v1/chat/completions` (JSON and SSE), `GET /v1/models`, and for tests and demos `GET /stats`, `POST /reset`,
-`POST /faults` (a JSON list of faults, or null for none, for the next chat requests) and `GET /last` (the last chat request).
+Routes: `POST /v1/chat/completions` (JSON and SSE), `GET /v1/models`, and for tests and demos `GET /stats`,
+`POST /reset`, `GET /last` (the last chat request) and `POST /faults` (a JSON list with one fault, or null for none, for
+each of the next chat requests).
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 from starlette.applications import Starlette
-from starlette.responses import Response
 from starlette.routing import Route
 
 from resopt.errors import ConfigurationError
 from resopt.providers import simulated_replies as replies
-from resopt.providers.simulated_answers import FAULTS, Fault, Faults, SimulatedModel, seeded
+from resopt.providers.simulated_answers import Fault, Faults, SimulatedModel, known_fault, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
 
 class ModelCounters(msgspec.Struct):
@@ -49,9 +50,9 @@ class SimulatedStats(msgspec.Struct):
     """
 
     requests: int = 0
-    models: dict[str, ModelCounters] = {}  # noqa: RUF012 - msgspec copies it for each instance
-    statuses: dict[str, int] = {}  # noqa: RUF012
-    faults: dict[str, int] = {}  # noqa: RUF012
+    models: dict[str, ModelCounters] = {}
+    statuses: dict[str, int] = {}
+    faults: dict[str, int] = {}
     in_flight: int = 0
     in_flight_max: int = 0
     disconnected: int = 0
@@ -73,7 +74,7 @@ class SimulatedStats(msgspec.Struct):
 
 
 class LastRequest(msgspec.Struct, frozen=True):
-    """The last chat request as it arrived: path with query, headers in lower case, body byte for byte (base64 in JSON)."""
+    """The last chat request as it arrived: path with query, headers in lower case, body (base64 in JSON)."""
 
     path: str
     headers: dict[str, str]
@@ -130,11 +131,7 @@ class SimulatedApp:
 
     def script(self, faults: Iterable[str | None]) -> None:
         """Let the next chat requests meet these faults, one each; None is none."""
-        script = list(faults)
-        for fault in script:
-            if fault is not None and fault not in FAULTS:
-                raise ConfigurationError(f"{fault!r} is no fault; there are: {', '.join(FAULTS)}")
-        self.next_faults.extend(script)  # type: ignore[arg-type]
+        self.next_faults.extend([None if name is None else known_fault(name) for name in faults])
 
     async def _chat(self, request: Request) -> Response:
         stats = self.stats
@@ -165,9 +162,8 @@ class SimulatedApp:
             return replies.refusal(400, f"The request is malformed: {error}", "invalid_request_error")
         if self.api_key is not None and request.headers.get("authorization") != f"Bearer {self.api_key}":
             given = request.headers.get("authorization", "none")
-            return replies.refusal(
-                401, f"Incorrect API key provided: {given}", "invalid_request_error", "invalid_api_key"
-            )
+            message = f"Incorrect API key provided: {given}"
+            return replies.refusal(401, message, "invalid_request_error", "invalid_api_key")
         model = self.models.get(chat.model)
         if model is None:
             message = f"The model `{chat.model}` does not exist; there are: {', '.join(self.models)}"
@@ -179,13 +175,11 @@ class SimulatedApp:
 
     def _fault(self, request: Request, drawn: Fault | None) -> Fault | None:
         """The fault this request meets: named by its header, or next in the script, or drawn from the rates."""
-        named = request.headers.get("x-simulate")
-        if named is None:
-            fault = self.next_faults.popleft() if self.next_faults else drawn
-        elif named in FAULTS:
-            fault = named  # type: ignore[assignment]
-        else:
-            raise ConfigurationError(f"x-simulate: {named!r} is no fault; there are: {', '.join(FAULTS)}")
+        fault = drawn
+        if "x-simulate" in request.headers:
+            fault = known_fault(request.headers["x-simulate"])
+        elif self.next_faults:
+            fault = self.next_faults.popleft()
         if fault is not None:
             self.stats.faults[fault] = self.stats.faults.get(fault, 0) + 1
         return fault

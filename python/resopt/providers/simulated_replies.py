@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from resopt.providers.simulated_answers import Fault, SimulatedModel
 
-_ERROR_PAGE = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body></html>"
+_ERROR_PAGE = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><h1>502 Bad Gateway</h1></body></html>"
 
 
 class StreamOptions(msgspec.Struct):
@@ -184,6 +184,7 @@ class HalfReply(Response):
     """A reply whose connection closes after half of the body."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the ASGI signature
+        """Send it."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         half = bytes(self.body)[: len(self.body) // 2]
         # Returning before the last part makes the server close the connection.
@@ -191,7 +192,7 @@ class HalfReply(Response):
 
 
 class EventStream(Response):
-    """The completion as server-sent events: a role, one event per word, a finish reason, the usage when asked, `[DONE]`."""
+    """The completion as server-sent events: role, one event per word, finish reason, usage when asked, `[DONE]`."""
 
     def __init__(self, completion: Completion, chat: ChatBody, fault: Fault | None, pace: float) -> None:
         super().__init__(status_code=200, headers={"cache-control": "no-cache"}, media_type="text/event-stream")
@@ -202,6 +203,7 @@ class EventStream(Response):
         self.pace = pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the ASGI signature
+        """Send it."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         events = list(self._events())
         if self.fault == "disconnect":

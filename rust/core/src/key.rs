@@ -56,15 +56,15 @@ impl KeySpace {
     /// The space of `namespace`; with a `secret`, nobody without it can compute or test a key.
     #[must_use]
     pub fn new(namespace: &str, secret: Option<&[u8]>) -> Self {
-        let mut material = KeyStream::default();
-        material.integer(i64::from(SCHEMA));
-        material.text(namespace.as_bytes());
-        match secret {
-            Some(secret) => material.bytes(secret),
-            None => material.none(),
+        let mut material = blake3::Hasher::new_derive_key(DERIVATION);
+        material.update(&[SCHEMA]);
+        for part in [Some(namespace.as_bytes()), secret] {
+            material.update(&[u8::from(part.is_some())]);
+            let part = part.unwrap_or_default();
+            material.update(&(part.len() as u64).to_le_bytes()).update(part);
         }
         Self {
-            key: blake3::derive_key(DERIVATION, material.written()),
+            key: *material.finalize().as_bytes(),
         }
     }
 }

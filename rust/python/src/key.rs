@@ -24,11 +24,13 @@ thread_local! {
 
 /// The key of what `write` writes.
 pub(crate) fn keyed(space: &key::KeySpace, write: impl FnOnce(&mut KeyStream) -> PyResult<()>) -> PyResult<Key> {
-    let mut stream = STREAM.take().unwrap_or_default();
+    // A thread that is ending has no stream any more; a value's destructor may still ask for a key.
+    let mut stream = STREAM.try_with(Cell::take).ok().flatten().unwrap_or_default();
     stream.begin(space);
     let written = write(&mut stream);
     let key = written.map(|()| stream.finish());
-    STREAM.set(Some(stream));
+    // Given up, not an error: the buffer only saves an allocation.
+    let _ = STREAM.try_with(|kept| kept.set(Some(stream)));
     key
 }
 
@@ -62,6 +64,7 @@ impl KeySpace {
         })
     }
 
+    #[pyo3(signature = (value, /))]
     fn key<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(value.py(), &key_of(&self.space, value)?.0))
     }

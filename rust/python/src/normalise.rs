@@ -31,12 +31,12 @@ pub(crate) fn unicode_version() -> String {
 #[pyfunction]
 #[pyo3(signature = (text, /))]
 pub(crate) fn fold<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyString>> {
-    let mut folded = FOLDED.take();
+    let mut folded = FOLDED.try_with(Cell::take).unwrap_or_default();
     folded.clear();
     normalise::fold_into(characters(text)?, &mut folded);
     let answer = PyString::from_bytes(text.py(), &folded);
     if folded.capacity() <= KEPT {
-        FOLDED.set(folded);
+        let _ = FOLDED.try_with(|kept| kept.set(folded));
     }
     answer
 }

@@ -55,11 +55,6 @@ impl KeyStream {
         Key(key)
     }
 
-    /// What was written and not yet hashed: everything, as long as it is short.
-    pub(super) fn written(&self) -> &[u8] {
-        &self.buffer
-    }
-
     /// The absence of a value.
     pub fn none(&mut self) {
         self.octet(0x00);

@@ -137,7 +137,7 @@ impl<'a> Folded<'a> {
                 rest = after.clone();
             }
             match entry.result() {
-                Some(result) if lone => self.entry::<FOLLOW>(entry, result),
+                Some(result) if lone => self.entry::<FOLLOW>(entry, result, first.is_ascii()),
                 _ => self.work_out::<FOLLOW>(&piece[..piece.len() - rest.as_str().len()]),
             }
         }
@@ -156,7 +156,7 @@ impl<'a> Folded<'a> {
     }
 
     #[inline]
-    fn entry<const FOLLOW: bool>(&mut self, entry: Alone, result: &[u8]) {
+    fn entry<const FOLLOW: bool>(&mut self, entry: Alone, result: &[u8], ascii: bool) {
         if entry.is_blank() {
             return self.blank::<FOLLOW>();
         }
@@ -164,7 +164,7 @@ impl<'a> Folded<'a> {
             self.small |= entry.is_small();
             self.follow(entry.is_word(), entry.is_capital());
         } else {
-            self.styled |= entry.is_capital() && result.len() == 1;
+            self.styled |= entry.is_capital() && !ascii;
         }
         self.out.extend_from_slice(result);
     }
@@ -173,7 +173,7 @@ impl<'a> Folded<'a> {
     fn work_out<const FOLLOW: bool>(&mut self, piece: &str) {
         for normal in piece.nfkc() {
             self.small |= normal.is_lowercase();
-            self.styled |= normal.is_ascii_uppercase();
+            self.styled |= normal.is_ascii_uppercase() && !piece.contains(normal);
             for folded in std::iter::once(normal).default_case_fold() {
                 if is_blank(folded) {
                     self.blank::<FOLLOW>();

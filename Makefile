@@ -1,0 +1,49 @@
+# The only entry points: `make demo`, `make test`, `make bench`, `make check`. Each does all the set-up it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+RUST_SOURCES := Cargo.toml $(shell find rust -name '*.rs' -o -name 'Cargo.toml' -not -path '*/target/*')
+
+.PHONY: help demo test check bench fuzz clean
+
+help:
+	@echo "make demo   a day of a support chatbot with and without resopt, over real HTTP, no keys, no network"
+	@echo "make test   Rust and Python tests"
+	@echo "make check  lint, types, stubs, formatting"
+	@echo "make bench  benchmarks against the libraries people use today (installs them)"
+	@echo "make fuzz   a minute of fuzzing the store against its reference model"
+
+# One build of the extension serves everything; it is made again when Rust or the package metadata changes.
+$(READY): pyproject.toml Cargo.lock $(RUST_SOURCES)
+	@command -v cargo >/dev/null || { echo "resopt needs a Rust toolchain to build: install it from https://rustup.rs, then run make again"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "resopt needs Python 3.11 or newer: run make PYTHON=python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "maturin>=1.14,<2"
+	$(BIN)/maturin develop --release --quiet --extras dev
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/resopt demo
+
+test: $(READY)
+	cargo test --quiet --package resopt-core
+	$(BIN)/python -m pytest --quiet
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest resopt._core
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo fmt --all --check
+
+bench: $(READY)
+	$(BIN)/maturin develop --release --quiet --extras dev,bench
+	$(BIN)/python benches/run.py
+
+fuzz:
+	cargo run --release --manifest-path rust/fuzz/Cargo.toml -- -max_total_time=60
+
+clean:
+	rm -rf $(VENV) target rust/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
