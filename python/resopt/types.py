@@ -160,9 +160,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(f"scope must be a Scope, not {type(self.scope).__name__}")
         if self.cache not in _CACHE_MODES:
             raise ConfigurationError(f"cache must be one of {', '.join(get_args(CacheMode))}, not {self.cache!r}")
-        if self.ttl is not None and (
-            not isinstance(self.ttl, int | float) or isinstance(self.ttl, bool) or not self.ttl > 0
-        ):
+        ttl: object = self.ttl
+        if ttl is not None and not (isinstance(ttl, int | float) and not isinstance(ttl, bool) and ttl > 0):
             raise ConfigurationError(f"ttl must be a number of seconds above 0 or None, not {self.ttl!r}")
         if self.tags != ():
             _check_tags(self.tags)
