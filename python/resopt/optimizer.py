@@ -166,13 +166,15 @@ class AsyncOptimizer:
         if stored is not None:
             return request, stored
         with self.cache.filling(request, plan) as filling:
+            asked_at = perf_counter()
             response = await self.provider.complete(request)
+            seconds = perf_counter() - asked_at
             if not isinstance(response, Response):
                 raise ProviderResponseError(
                     f"the provider {self.provider.name} must return a Response, not {type(response).__name__}"
                 )
             try:
-                response = immutable(response)
+                response = immutable(response, seconds)
                 admitted = filling.admit(response)
             except Exception as error:  # noqa: BLE001 - invariant 8: the answer is there, and paid for
                 admitted = self._skip("admit", error)

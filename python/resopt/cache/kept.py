@@ -21,6 +21,7 @@ AGE_BANDS: Final = (
 """Labels of `age_distribution` with the age in seconds that each stays below; older entries are `> 24 h`."""
 
 _OLDEST: Final = "> 24 h"
+_INFINITY: Final = float("inf")
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -57,10 +58,17 @@ class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
         return self.hits / lookups if lookups else 0.0
 
 
-def immutable(response: Response) -> Response:
-    """The answer with nothing in it that a provider or caller still holds and could change, and without a trace."""
+def immutable(response: Response, seconds: float = 0.0) -> Response:
+    """The answer with nothing in it that a provider or caller still holds and could change, and without a trace.
+
+    `seconds` is what the call took, for a provider that does not say so, or talks nonsense.
+    """
     return msgspec.structs.replace(
-        response, trace=NO_TRACE, tool_calls=tuple(response.tool_calls), body=bytes(response.body)
+        response,
+        trace=NO_TRACE,
+        tool_calls=tuple(response.tool_calls),
+        body=bytes(response.body),
+        latency=response.latency if 0.0 < response.latency < _INFINITY else seconds,
     )
 
 
