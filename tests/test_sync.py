@@ -101,7 +101,7 @@ def test_it_works_inside_a_running_event_loop(provider, loop):
         with Optimizer(provider) as optimizer:
             return [optimizer.complete(QUESTION).trace.outcome for _ in range(2)]
 
-    assert loop(main) if loop is trio.run else loop(main()) == ["miss", "hit"]
+    assert loop(main if loop is trio.run else main()) == ["miss", "hit"]
 
 
 def test_equal_calls_of_sixteen_threads_make_one():

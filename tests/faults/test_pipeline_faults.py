@@ -70,7 +70,7 @@ def check_the_books(optimizer, server):
 @pytest.mark.parametrize(("fault", "error"), FAULTS)
 async def test_a_fault_is_one_error_is_counted_and_leaves_nothing(server, fault, error):
     async with AsyncOptimizer(provider_of(server), prices=prices_of(server)) as optimizer:
-        server.script([fault])
+        server.next_faults(fault)
         with pytest.raises(error):
             await optimizer.complete(QUESTION)
         assert len(optimizer.cache) == 0
@@ -83,7 +83,7 @@ async def test_a_fault_is_one_error_is_counted_and_leaves_nothing(server, fault,
 @pytest.mark.parametrize(("fault", "error"), FAULTS)
 def test_the_same_for_the_blocking_face(server, fault, error):
     with Optimizer(provider_of(server), prices=prices_of(server)) as optimizer:
-        server.script([fault])
+        server.next_faults(fault)
         with pytest.raises(error):
             optimizer.complete(QUESTION)
         assert (len(optimizer.cache), [record.outcome for record in optimizer.ledger.records]) == (0, ["error"])
@@ -94,7 +94,7 @@ def test_the_same_for_the_blocking_face(server, fault, error):
 @pytest.mark.parametrize("fault", ["truncate", "filter"])
 async def test_an_answer_that_was_cut_is_billed_given_and_not_kept(server, fault):
     async with AsyncOptimizer(provider_of(server), prices=prices_of(server)) as optimizer:
-        server.script([fault])
+        server.next_faults(fault)
         cut = await optimizer.complete(QUESTION)
         assert cut.finish_reason in ("length", "content_filter")
         assert cut.trace.steps[-1].action == "refused"
@@ -105,7 +105,7 @@ async def test_an_answer_that_was_cut_is_billed_given_and_not_kept(server, fault
 @pytest.mark.anyio
 async def test_an_error_reaches_all_who_wait_and_the_next_call_works(server):
     async with AsyncOptimizer(provider_of(server), prices=prices_of(server)) as optimizer:
-        server.script(["timeout"])
+        server.next_faults("timeout")
         errors = []
 
         async def one():
@@ -129,7 +129,7 @@ async def test_an_error_reaches_all_who_wait_and_the_next_call_works(server):
         ({"model": "unknown", "messages": [{"role": "user", "content": QUESTION}]}, BadRequestError),
         ({"model": "gpt-4o"}, (BadRequestError, InvalidRequestError)),
         ({"model": "gpt-4o", "messages": [{"role": "user", "content": QUESTION}], "stream": True}, InvalidRequestError),
-        ({"model": "gpt-4o", "messages": [{"role": "user", "content": b"bytes"}], "n": 2**70}, Exception),
+        ({"model": "gpt-4o", "messages": [{"role": "user", "content": QUESTION}], "n": 2**70}, BadRequestError),
     ],
 )
 async def test_a_request_the_provider_refuses_is_not_kept(server, body, error):
@@ -224,13 +224,13 @@ async def test_the_ledger_agrees_with_the_bill_over_traffic_with_faults():
                 except (RateLimitError, ServerError, ProviderResponseError) as error:
                     failed.append(error)
 
-            for start in range(0, 300, 30):
+            for start in range(0, 150, 30):
                 async with anyio.create_task_group() as group:
                     for number in range(start, start + 30):
                         group.start_soon(one, number)
             check_the_books(optimizer, server)
             outcomes = [record.outcome for record in optimizer.ledger.records]
-            assert len(outcomes) == 300
+            assert len(outcomes) == 150
             assert outcomes.count("error") == len(failed) > 0
             assert {"hit", "miss", "coalesced", "bypass"} <= set(outcomes)
 
@@ -239,7 +239,7 @@ async def test_the_ledger_agrees_with_the_bill_over_traffic_with_faults():
 async def test_a_caller_that_leaves_cancels_the_call_upstream():
     with SimulatedServer(faults=Faults(hang=30.0)) as server:
         async with AsyncOptimizer(provider_of(server, timeout=30.0)) as optimizer:
-            server.script(["timeout"])
+            server.next_faults("timeout")
             with anyio.move_on_after(0.3):
                 await optimizer.complete(QUESTION)
             with anyio.fail_after(5):

@@ -11,7 +11,7 @@ import msgspec
 from resopt._core import Sketch
 from resopt.errors import ConfigurationError
 from resopt.metrics.render import NOTHING, dollars, seconds
-from resopt.types import NO_USAGE, Response, Usage
+from resopt.types import Response, Usage
 
 if TYPE_CHECKING:
     from resopt.metrics.prices import PriceBook
@@ -84,10 +84,9 @@ def _profile(response: Any, latency: float, prices: PriceBook | None) -> Profile
     if response.trace.id:  # it went through an optimizer, which knows what was billed
         return Profile(response=response, latency=latency, usage=response.trace.usage, cost=response.trace.cost)
     usage = response.usage
-    cost = None
-    if prices is not None and usage is not None and usage.total_tokens > 0:
-        cost = prices.cost(response.model, usage)
-    return Profile(response=response, latency=latency, usage=usage or NO_USAGE, cost=cost)
+    known = prices is not None and usage.total_tokens > 0
+    cost = prices.cost(response.model, usage) if prices is not None and known else None
+    return Profile(response=response, latency=latency, usage=usage, cost=cost)
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
