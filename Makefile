@@ -42,8 +42,12 @@ bench: $(READY)
 	$(BIN)/maturin develop --release --quiet --extras dev,bench
 	$(BIN)/python benches/run.py
 
+# libFuzzer on a stable compiler: the coverage flags that cargo-fuzz would set.
 fuzz:
-	cargo run --release --manifest-path rust/fuzz/Cargo.toml -- -max_total_time=60
+	RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Ccodegen-units=1 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table" \
+	cargo run --release --manifest-path rust/fuzz/Cargo.toml --target $$(rustc -vV | sed -n 's/^host: //p') \
+	--bin store -- -max_total_time=60 -max_len=1500
 
 clean:
 	rm -rf $(VENV) target rust/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,6 +5,10 @@ import time
 
 import pytest
 
+from provider_faces import ask, running, server
+
+__all__ = ["anyio_backend", "ask", "flight", "nothing_is_logged", "running", "server"]
+
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request):

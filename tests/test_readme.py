@@ -20,7 +20,12 @@ def test_block_runs_in_a_fresh_interpreter_without_warnings(block, tmp_path):
     script = tmp_path / "block.py"
     script.write_text(block, encoding="utf-8")
     run = subprocess.run(
-        [sys.executable, "-W", "error", str(script)], capture_output=True, text=True, timeout=60, cwd=tmp_path
+        [sys.executable, "-W", "error", str(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""

@@ -11,7 +11,7 @@ import msgspec
 from resopt._core import Sketch
 from resopt.errors import ConfigurationError
 from resopt.metrics.render import NOTHING, dollars, seconds
-from resopt.types import Response, Usage
+from resopt.types import NO_USAGE, Response, Usage
 
 if TYPE_CHECKING:
     from resopt.metrics.prices import PriceBook
@@ -26,7 +26,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         response: what the call returned.
         latency: seconds from call to answer, by the wall.
-        usage: tokens billed (none when resopt answered from its cache).
+        usage: tokens billed (none when resopt answered from its cache, or the provider did not say).
         cost: picodollars; None when the price or the usage is unknown.
     """
 
@@ -83,7 +83,7 @@ def _profile(response: Any, latency: float, prices: PriceBook | None) -> Profile
         )
     if response.trace.id:  # it went through an optimizer, which knows what was billed
         return Profile(response=response, latency=latency, usage=response.trace.usage, cost=response.trace.cost)
-    usage = response.usage
+    usage = response.usage or NO_USAGE
     known = prices is not None and usage.total_tokens > 0
     cost = prices.cost(response.model, usage) if prices is not None and known else None
     return Profile(response=response, latency=latency, usage=usage, cost=cost)

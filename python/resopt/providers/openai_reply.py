@@ -7,9 +7,11 @@ because compatible servers differ in which of the two they send.
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import msgspec
 
+from resopt.providers.failures import explanation
 from resopt.types import Response, ToolCall, Usage
 
 
@@ -64,15 +66,15 @@ class _Usage(msgspec.Struct):
 class _Completion(msgspec.Struct):
     choices: list[_Choice] | None = None
     model: str | None = None
-    error: msgspec.Raw | None = None
+    error: Any = None
     usage: _Usage | None = None
 
 
 class _CompletionWithoutUsage(msgspec.Struct):
     choices: list[_Choice] | None = None
     model: str | None = None
-    error: msgspec.Raw | None = None
-    usage: msgspec.Raw | None = None
+    error: Any = None
+    usage: Any = None
 
 
 _decoder = msgspec.json.Decoder(_Completion)
@@ -90,8 +92,8 @@ def to_response(body: bytes, seconds: float) -> Response:
         UnusableReplyError: it is no chat completion, or one without an answer.
     """
     completion = _decode(body)
-    if completion.error is not None and bytes(completion.error) != b"null":
-        raise UnusableReplyError("an error in place of an answer")
+    if completion.error is not None:
+        raise UnusableReplyError(f"an error in place of an answer: {explanation(body) or completion.error}")
     if not completion.choices:
         raise UnusableReplyError("no choices")
     choice = completion.choices[0]

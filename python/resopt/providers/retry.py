@@ -46,7 +46,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     def delay(self, attempts: int) -> float:
         """Seconds to wait after so many attempts, when the provider named none."""
-        longest = min(self.first_delay * 2.0 ** (attempts - 1), max(_LONGEST_DELAY, self.first_delay))
+        # The exponent stays small, so that no number of attempts can overflow.
+        longest = min(self.first_delay * 2.0 ** min(attempts - 1, 30), max(_LONGEST_DELAY, self.first_delay))
         return longest * (1.0 - _JITTER * random.random())  # noqa: S311 - spreads load, guards nothing
 
 
@@ -85,9 +86,9 @@ async def send(
         attempts += 1
         began = time.perf_counter()
         try:
-            end: Reply | InterruptedAttemptError = await transport.post(
-                content, policy.deadline - (time.monotonic() - start)
-            )
+            # Never 0 or less: a socket would refuse such a timeout, and `_reason_to_stop` has ended what is over.
+            left = max(policy.deadline - (time.monotonic() - start), 0.001)
+            end: Reply | InterruptedAttemptError = await transport.post(content, left)
         except InterruptedAttemptError as interruption:
             end = interruption
         seconds = time.perf_counter() - began

@@ -27,7 +27,7 @@ _NORMAL_QUANTILE_95 = 1.6448536269514722
 
 _SUBJECTS = (
     "the service", "your request", "a typical setup", "the first step", "this approach", "the common case",
-    "the short answer", "most teams", "the default", "a careful reader", "the second option", "the original design",
+    "the short answer", "the usual team", "the default", "a careful reader", "the second option", "the original design",
 )  # fmt: skip
 _VERBS = (
     "depends on", "works best with", "usually needs", "is explained by", "can be replaced by", "follows from",

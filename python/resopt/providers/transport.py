@@ -107,6 +107,8 @@ class AsyncTransport:
         if self._closed:
             raise ClosedError("this provider is closed")
         if self._given is not None and self._template is not None:
+            if self._given.is_closed:
+                raise ClosedError("the httpx2 client that this provider was given is closed")
             return self._given, self._template
         opened = self._opened.get(None)
         if opened is None:
@@ -125,7 +127,7 @@ class AsyncTransport:
         with anyio.move_on_after(seconds):
             try:
                 response = await client.send(request, stream=True)
-                body = await response.aread()
+                body = template.decode(response, [part async for part in response.aiter_raw()])
             except template.failures as error:
                 interrupt(error, before_reply=response is None)
             return Reply(response.status_code, response.headers, body)
@@ -160,6 +162,8 @@ class BlockingTransport:
     def _open(self) -> tuple[httpx2.Client, _Template]:
         if self._closed:
             raise ClosedError("this provider is closed")
+        if self._given is not None and self._given.is_closed:
+            raise ClosedError("the httpx2 client that this provider was given is closed")
         if self._opened is None:
             with self._lock:
                 if self._opened is None:
@@ -176,16 +180,17 @@ class BlockingTransport:
         parts = []
         try:
             response = client.send(request, stream=True)
-            for part in response.iter_bytes():
+            for part in response.iter_raw():
                 parts.append(part)
                 if time.monotonic() > end:
                     raise _out_of_time(seconds, before_reply=False)
+            body = template.decode(response, parts)
         except template.failures as error:
             interrupt(error, before_reply=response is None)
         finally:
             if response is not None:
                 response.close()
-        return Reply(response.status_code, response.headers, b"".join(parts))
+        return Reply(response.status_code, response.headers, body)
 
     async def sleep(self, seconds: float) -> None:
         """Wait between attempts, holding up this thread."""
@@ -208,6 +213,7 @@ class _Template:
         self._headers = request.headers
         self._url = request.url
         self._request = httpx2.Request
+        self._response = httpx2.Response
         self._stream = httpx2.ByteStream
         self._connect_timeout = endpoint.connect_timeout
         self._read_timeout = endpoint.read_timeout
@@ -216,12 +222,21 @@ class _Template:
     def request(self, content: bytes, seconds: float) -> httpx2.Request:
         """The request for `content`, every timeout cut to the seconds that are left."""
         wait = min(self._read_timeout, seconds)
-        timeout = {"connect": min(self._connect_timeout, seconds), "read": wait, "write": wait, "pool": seconds}
+        # A little before the deadline, so that the error says what was short: a free connection.
+        pool = 0.95 * seconds
+        timeout = {"connect": min(self._connect_timeout, seconds), "read": wait, "write": wait, "pool": pool}
         request: httpx2.Request = self._request(
             "POST", self._url, headers=self._headers, stream=self._stream(content), extensions={"timeout": timeout}
         )
         request.headers["content-length"] = str(len(content))
         return request
+
+    def decode(self, response: httpx2.Response, parts: list[bytes]) -> bytes:
+        """The body, uncompressed after the last byte: a decoder that fails midway would leave httpx2's streams open."""
+        body = b"".join(parts)
+        if "content-encoding" in response.headers:
+            body = self._response(response.status_code, headers=response.headers, content=body).content
+        return body
 
 
 def interrupt(error: Exception, *, before_reply: bool) -> NoReturn:
@@ -240,7 +255,8 @@ def interrupt(error: Exception, *, before_reply: bool) -> NoReturn:
         reason = f"{error}" or kind
     connecting = isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout)
     timed_out = isinstance(error, httpx2.TimeoutException) and not connecting
-    raise InterruptedAttemptError(f"{reason} ({kind})", before_reply=before_reply, timed_out=timed_out) from error
+    cause = None if isinstance(error, httpx2.LocalProtocolError) else error
+    raise InterruptedAttemptError(f"{reason} ({kind})", before_reply=before_reply, timed_out=timed_out) from cause
 
 
 def _out_of_time(seconds: float, *, before_reply: bool) -> InterruptedAttemptError:

@@ -28,7 +28,9 @@ impl Sketch {
     #[pyo3(signature = (relative_error = 0.01, max_bins = 2048))]
     fn new(py: Python<'_>, relative_error: f64, max_bins: u32) -> PyResult<Self> {
         let core = Core::new(relative_error, max_bins).map_err(|error| from_core(py, &error))?;
-        Ok(Self { inner: Mutex::new(core) })
+        Ok(Self {
+            inner: Mutex::new(core),
+        })
     }
 
     /// Count one value.
@@ -40,7 +42,10 @@ impl Sketch {
     /// Count every value, or none when one of them is not allowed.
     #[pyo3(signature = (values, /))]
     fn add_many(&self, py: Python<'_>, values: &Bound<'_, PyAny>) -> PyResult<()> {
-        let values = values.try_iter()?.map(|value| value?.extract()).collect::<PyResult<Vec<f64>>>()?;
+        let values = values
+            .try_iter()?
+            .map(|value| value?.extract())
+            .collect::<PyResult<Vec<f64>>>()?;
         self.change(py, |core| core.add_many(&values))
     }
 
@@ -94,6 +99,8 @@ impl Sketch {
     #[pyo3(signature = (data, /))]
     fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
         let core = Core::from_bytes(data).map_err(|error| from_core(py, &error))?;
-        Ok(Self { inner: Mutex::new(core) })
+        Ok(Self {
+            inner: Mutex::new(core),
+        })
     }
 }
