@@ -454,9 +454,9 @@ async def test_bad_input_gets_one_error_and_one_record(optimizer, provider, requ
 
 @pytest.mark.parametrize("mode", ["default", "refresh", "only"])
 async def test_a_body_that_cannot_be_keyed_is_named_by_its_path(optimizer, provider, mode):
-    import numpy
+    import numpy as np
 
-    request = Request(body=body(("system", "S"), ("user", numpy.zeros(3))), cache=mode)
+    request = Request(body=body(("system", "S"), ("user", np.zeros(3))), cache=mode)
     with pytest.raises(UnkeyableError, match=r"messages\[1\]\.content.*ndarray"):
         await optimizer.complete(request)
     assert (outcomes(optimizer), provider.calls) == (["error"], 0)

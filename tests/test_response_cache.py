@@ -104,9 +104,9 @@ def test_a_bypass_stores_nothing_and_needs_no_key(cache):
 
 
 def test_a_body_that_is_no_plain_data_is_refused_with_the_path(cache):
-    import numpy
+    import numpy as np
 
-    request = Request(body=body(("user", numpy.zeros(2))))
+    request = Request(body=body(("user", np.zeros(2))))
     for use in (cache.lookup, cache.plan, lambda r: cache.admit(r, answer())):
         with pytest.raises(UnkeyableError, match=r"messages\[0\]\.content"):
             use(request)

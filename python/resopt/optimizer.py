@@ -128,6 +128,8 @@ class AsyncOptimizer:
 
     def accept(self, request: Request | str, parameters: dict[str, Any], started: float) -> Request:
         """The request that `complete` was given, or an error that the ledger has counted."""
+        if type(request) is Request and not parameters:
+            return request
         try:
             return as_request(request, parameters)
         except ResoptError as error:
@@ -294,7 +296,7 @@ def as_request(request: Request | str, parameters: dict[str, Any]) -> Request:
         ConfigurationError: it is neither, or a `Request` comes with parameters.
     """
     if isinstance(request, str):
-        if "prompt" in parameters:
+        if parameters and "prompt" in parameters:
             raise ConfigurationError("the prompt is given twice: as the request, and as prompt=…")
         return Request.chat(request, **parameters)
     if not isinstance(request, Request):

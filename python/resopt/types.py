@@ -152,19 +152,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     cache: CacheMode = "default"
 
     def __post_init__(self) -> None:
-        if type(self.body) is not dict:
-            raise InvalidRequestError(f"body must be a dict, not {type(self.body).__name__}")
-        if not isinstance(self.api, str):
-            raise ConfigurationError(f"api must be a str, not {type(self.api).__name__}")
-        if not isinstance(self.scope, Scope):
-            raise ConfigurationError(f"scope must be a Scope, not {type(self.scope).__name__}")
-        if self.cache not in _CACHE_MODES:
-            raise ConfigurationError(f"cache must be one of {', '.join(get_args(CacheMode))}, not {self.cache!r}")
-        ttl: object = self.ttl
-        if ttl is not None and not (isinstance(ttl, int | float) and not isinstance(ttl, bool) and ttl > 0):
-            raise ConfigurationError(f"ttl must be a number of seconds above 0 or None, not {self.ttl!r}")
-        if self.tags != ():
-            _check_tags(self.tags)
+        plain = type(self.body) is dict and type(self.api) is str and type(self.scope) is Scope
+        if not plain or self.cache not in _CACHE_MODES or self.ttl is not None or self.tags != ():
+            _check(self)
 
     @classmethod
     def chat(
@@ -259,6 +249,22 @@ def _text(value: Any) -> str | None:
 
 def _field(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+
+
+def _check(request: Request) -> None:
+    """Say what of a request is wrong, if anything is; most are plain and never come here."""
+    if type(request.body) is not dict:
+        raise InvalidRequestError(f"body must be a dict, not {type(request.body).__name__}")
+    if not isinstance(request.api, str):
+        raise ConfigurationError(f"api must be a str, not {type(request.api).__name__}")
+    if not isinstance(request.scope, Scope):
+        raise ConfigurationError(f"scope must be a Scope, not {type(request.scope).__name__}")
+    if request.cache not in _CACHE_MODES:
+        raise ConfigurationError(f"cache must be one of {', '.join(get_args(CacheMode))}, not {request.cache!r}")
+    ttl: object = request.ttl
+    if ttl is not None and not (isinstance(ttl, int | float) and not isinstance(ttl, bool) and ttl > 0):
+        raise ConfigurationError(f"ttl must be a number of seconds above 0 or None, not {request.ttl!r}")
+    _check_tags(request.tags)
 
 
 def _check_tags(tags: object) -> None:
