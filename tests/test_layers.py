@@ -110,7 +110,8 @@ def test_no_part_is_named_for_nothing():
 
 HEAVY = (
     "anyio", "asyncio", "numpy", "httpx", "httpx2", "trio", "openai", "starlette", "uvicorn", "typer", "rich",
-    "msgspec", "multiprocessing", "concurrent.futures", "logging", "email", "http", "socket", "ssl", "threading", "urllib",
+    "msgspec", "multiprocessing", "concurrent.futures", "logging", "email", "http", "socket", "ssl", "threading",
+    "urllib",
 )  # fmt: skip
 
 

@@ -398,6 +398,16 @@ def test_an_invalidated_user_s_answer_in_the_making_is_not_stored(cache):
         assert filling.admit(answer()).action == "refused"
 
 
+def test_what_is_no_request_or_response_is_refused_by_name(cache):
+    for use in (cache.lookup, cache.plan, lambda wrong: cache.admit(wrong, answer())):
+        for wrong in ("What?", {"model": "m"}, None):
+            with pytest.raises(ConfigurationError, match="request must be a Request"):
+                use(wrong)
+    with pytest.raises(ConfigurationError, match="response must be a Response"):
+        cache.admit(ask(QUESTION), "text")
+    assert len(cache) == 0
+
+
 # The pattern's own words
 
 

@@ -196,6 +196,33 @@ def test_an_interrupted_call_is_counted_as_cancelled():
     assert optimizer.complete(QUESTION).trace.outcome == "miss"
 
 
+def test_a_caller_interrupted_on_the_portal_ends_its_call(monkeypatch):
+    from concurrent.futures import Future
+
+    begun, cancelled = threading.Event(), threading.Event()
+
+    class Hangs(Scripted):
+        async def complete(self, request):
+            begun.set()
+            try:
+                await anyio.sleep(20)
+            finally:
+                cancelled.set()
+
+    def interrupted(future, timeout=None):
+        monkeypatch.undo()
+        assert begun.wait(5)
+        raise KeyboardInterrupt
+
+    with Optimizer(Hangs()) as optimizer:
+        optimizer._pipeline.provider._started()
+        monkeypatch.setattr(Future, "result", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            optimizer.complete(QUESTION)
+        assert cancelled.wait(5)
+    assert outcomes(optimizer) == ["cancelled"]
+
+
 # Closing
 
 

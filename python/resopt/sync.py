@@ -141,6 +141,9 @@ class _OnItsOwnLoop:
             response: Response = future.result()
         except CancelledError:
             raise ClosedError("the optimizer was closed before the answer came") from None
+        except BaseException:
+            future.cancel()  # an interrupted caller ends its call upstream; a call that failed is over already
+            raise
         return response
 
     async def aclose(self) -> None:

@@ -127,6 +127,7 @@ async def test_an_error_reaches_all_who_wait_and_the_next_call_works(server):
     ("body", "error"),
     [
         ({"model": "unknown", "messages": [{"role": "user", "content": QUESTION}]}, BadRequestError),
+        ({"model": "gpt-4o", "messages": [{"role": "user", "content": "\ud800"}]}, InvalidRequestError),
         ({"model": "gpt-4o"}, (BadRequestError, InvalidRequestError)),
         ({"model": "gpt-4o", "messages": [{"role": "user", "content": QUESTION}], "stream": True}, InvalidRequestError),
         ({"model": "gpt-4o", "messages": [{"role": "user", "content": QUESTION}], "n": 2**70}, BadRequestError),

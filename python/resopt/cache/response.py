@@ -117,6 +117,8 @@ class ResponseCache:
         Raises:
             UnkeyableError: the body holds something that is not plain data; the message names the path to it.
         """
+        if not isinstance(request, Request):
+            raise _not_a("request", Request, request)
         if request.cache in _BLIND:
             return None
         key = self.key(request) if key is None else key
@@ -137,6 +139,8 @@ class ResponseCache:
 
         A request that bypasses the cache is not keyed, so its body may hold what no key can cover.
         """
+        if not isinstance(request, Request):
+            raise _not_a("request", Request, request)
         if request.cache == "bypass":
             return Plan(None, steps=(Step("cache", "bypass", "asked for by the caller"),))
         key = self.key(request) if key is None else key
@@ -166,6 +170,8 @@ class ResponseCache:
 
         Only a complete answer is: not an error, not cut off, filtered, empty or interrupted.
         """
+        if not isinstance(response, Response):
+            raise _not_a("response", Response, response)
         plan = self.plan(request) if plan is None else plan
         reason = "" if plan.key is None else unfit(response)
         if plan.key is None or reason:
@@ -198,8 +204,6 @@ class ResponseCache:
         request = Request.chat(prompt, **parameters)
         if isinstance(response, str):
             response = Response(text=response, model=request.model, finish_reason="stop", created_at=self._wall_clock())
-        if not isinstance(response, Response):
-            raise ConfigurationError(f"response must be a str or a Response, not {type(response).__name__}")
         return self.admit(request, response).action == "kept"
 
     def entry(self, request: Request) -> Stored | None:
@@ -290,6 +294,10 @@ class ResponseCache:
     def _count_not_admitted(self, reason: str) -> None:
         with self._lock:
             self._not_admitted[reason] = self._not_admitted.get(reason, 0) + 1
+
+
+def _not_a(name: str, kind: type, value: object) -> ConfigurationError:
+    return ConfigurationError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
 
 
 def _named(*values: object) -> list[tuple[str, object]]:
