@@ -1,5 +1,6 @@
 """resopt: answers from memory, exact keys, honest accounting. The public names; heavy ones load on first use."""
 
+# ruff: noqa: F401 - what a type checker sees of the lazy names below
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
         UnkeyableError,
     )
     from resopt.flight import Flight
-    from resopt.key import key
     from resopt.metrics.ledger import Ledger
     from resopt.metrics.prices import Price, PriceBook
     from resopt.metrics.profile import Baseline, profile_request
@@ -65,7 +65,6 @@ _HOMES = {
         "UnkeyableError",
     ),
     "flight": ("Flight",),
-    "key": ("key",),
     "metrics.ledger": ("Ledger",),
     "metrics.prices": ("Price", "PriceBook"),
     "metrics.profile": ("Baseline", "profile_request"),

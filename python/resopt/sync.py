@@ -10,8 +10,9 @@ import threading
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from resopt.errors import ConfigurationError
-from resopt.optimizer import AsyncOptimizer, as_request
+from resopt.errors import ClosedError, ConfigurationError
+from resopt.optimizer import AsyncOptimizer
+from resopt.providers.base import check_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable, Mapping
@@ -42,9 +43,10 @@ class Optimizer:
         prices: PriceBook | Mapping[str, Any] | None = None,
         ledger: Ledger | None = None,
     ) -> None:
+        check_provider(provider)
         twin = getattr(provider, "blocking", None)
-        pipeline = AsyncOptimizer(provider, cache=cache, prices=prices, ledger=ledger)
-        pipeline.provider = _OnItsOwnLoop(provider) if twin is None else twin()
+        waiting: Any = twin() if callable(twin) else _OnItsOwnLoop(provider)
+        pipeline = AsyncOptimizer(waiting, cache=cache, prices=prices, ledger=ledger)
         pipeline.flight = _BlockingFlight(pipeline.flight)
         self._pipeline = pipeline
         self.cache = pipeline.cache
@@ -53,7 +55,7 @@ class Optimizer:
     def complete(self, request: Request | str, **parameters: Any) -> Response:
         """Answer a request; as `AsyncOptimizer.complete`."""
         started = perf_counter()
-        request = as_request(request, parameters)
+        request = self._pipeline.accept(request, parameters, started)
         hit = self._pipeline.recall(request, started)
         if hit is not None:
             return hit
@@ -62,6 +64,11 @@ class Optimizer:
     def lookup(self, request: Request | str, **parameters: Any) -> Response | None:
         """The stored answer to a request, or None; asks nobody and leaves no record in the ledger."""
         return self._pipeline.lookup(request, **parameters)
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """How often each stage failed unexpectedly and was skipped."""
+        return self._pipeline.skipped
 
     def close(self) -> None:
         """Close the provider. The ledger and the cache can still be read."""
@@ -85,8 +92,14 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
     except StopIteration as end:
         value: T = end.value
         return value
-    coroutine.close()
-    raise ConfigurationError("the provider's blocking twin waits for an event loop: its methods must never suspend")
+    error = ConfigurationError("the provider's blocking twin waits for an event loop: its methods must never suspend")
+    try:
+        coroutine.throw(error)  # so that what waits in there sees why it ends
+    except StopIteration:
+        pass
+    finally:
+        coroutine.close()
+    raise error
 
 
 class _BlockingFlight:
@@ -111,24 +124,44 @@ class _OnItsOwnLoop:
         self._lock = threading.Lock()
         self._manager: Any = None
         self._portal: Any = None
+        self._closed = False
 
     @property
     def name(self) -> str:
         return self._provider.name
 
     async def complete(self, request: Request) -> Response:
-        with self._lock:
-            if self._portal is None:
-                from anyio.from_thread import start_blocking_portal
+        from concurrent.futures import CancelledError
 
-                self._manager = start_blocking_portal()
-                self._portal = self._manager.__enter__()
-        response: Response = self._portal.call(self._provider.complete, request)
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the optimizer is closed: make a new one")
+            future = self._started().start_task_soon(self._provider.complete, request)
+        try:
+            response: Response = future.result()
+        except CancelledError:
+            raise ClosedError("the optimizer was closed before the answer came") from None
+        except BaseException:
+            future.cancel()  # an interrupted caller ends its call upstream; a call that failed is over already
+            raise
         return response
 
     async def aclose(self) -> None:
         with self._lock:
-            if self._portal is not None:
-                self._portal.call(self._provider.aclose)
-                self._manager.__exit__(None, None, None)
-                self._portal = self._manager = None
+            if self._closed:
+                return
+            self._closed = True
+            portal, manager = self._started(), self._manager
+        try:
+            portal.call(self._provider.aclose)
+        finally:
+            manager.__exit__(None, None, None)
+
+    def _started(self) -> Any:
+        """The portal to the loop; the lock is held."""
+        if self._portal is None:
+            from anyio.from_thread import start_blocking_portal
+
+            self._manager = start_blocking_portal()
+            self._portal = self._manager.__enter__()
+        return self._portal

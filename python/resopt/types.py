@@ -6,6 +6,7 @@ A `Response` may be handed to many callers, so nothing in it can be changed: the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -21,7 +22,9 @@ Outcome = Literal["hit", "miss", "coalesced", "bypass", "error", "cancelled"]
 PICODOLLARS = 10**12
 """Picodollars in a dollar: money is integers of this unit inside, so that sums are exact."""
 
-_CACHE_MODES = frozenset(get_args(CacheMode))
+_CACHE_MODES: tuple[object, ...] = get_args(CacheMode)
+_CONVERSATIONS = ("messages", "input", "prompt")
+_NOT_THE_USER = ("assistant", "developer", "function", "model", "system", "tool")
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,14 +152,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     cache: CacheMode = "default"
 
     def __post_init__(self) -> None:
-        if type(self.body) is not dict:
-            raise InvalidRequestError(f"body must be a dict, not {type(self.body).__name__}")
-        if self.cache not in _CACHE_MODES:
-            raise ConfigurationError(f"cache must be one of {', '.join(sorted(_CACHE_MODES))}, not {self.cache!r}")
-        if self.ttl is not None and not (isinstance(self.ttl, int | float) and self.ttl > 0):
-            raise ConfigurationError(f"ttl must be a number of seconds above 0 or None, not {self.ttl!r}")
-        if type(self.tags) is not tuple:
-            raise ConfigurationError(f"tags must be a tuple of str, not {type(self.tags).__name__}")
+        plain = type(self.body) is dict and type(self.api) is str and type(self.scope) is Scope
+        if not plain or self.cache not in _CACHE_MODES or self.ttl is not None or self.tags != ():
+            _check(self)
 
     @classmethod
     def chat(
@@ -184,10 +182,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
             **parameters: further fields of the body (`temperature`, `max_tokens`, …).
 
         Raises:
-            InvalidRequestError: the prompt or system message is not a str.
+            InvalidRequestError: the prompt, model or system message is not a str, or `messages` are given besides.
         """
         if not isinstance(prompt, str):
             raise InvalidRequestError(f"prompt must be a str, not {type(prompt).__name__}")
+        if not isinstance(model, str):
+            raise InvalidRequestError(f"model must be a str, not {type(model).__name__}")
+        if "messages" in parameters:
+            raise InvalidRequestError("a prompt is the one message; for several use Request(body={'messages': …})")
         user = {"role": "user", "content": prompt}
         if system is None:
             messages = [user]
@@ -206,15 +208,73 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def question(self) -> str | None:
-        """Text of the last message when that is one plain text of the user; None otherwise."""
+        """What the user said last, or None when no text can be found.
+
+        The rules of freshness judge it, so it is sought wherever it may be: behind later messages of others, in parts,
+        in objects of a client library, and in `input` or `prompt` where the API has no `messages`.
+        """
         messages = self.body.get("messages")
-        if not isinstance(messages, list) or not messages:
-            return None
-        last = messages[-1]
-        if not isinstance(last, dict) or last.get("role") != "user":
-            return None
-        content = last.get("content")
-        return content if isinstance(content, str) else None
+        if type(messages) is list and messages:
+            last = messages[-1]
+            if type(last) is dict and last.get("role") == "user":
+                content = last.get("content")
+                if type(content) is str:
+                    return content
+        return _last_question(self.body)
+
+
+def _last_question(body: dict[str, Any]) -> str | None:
+    conversation = next((body[name] for name in _CONVERSATIONS if body.get(name)), None)
+    if not isinstance(conversation, list | tuple):
+        return _text(conversation)
+    for message in reversed(conversation):
+        if _field(message, "role") not in _NOT_THE_USER:
+            text = _text(message)
+            if text is not None:
+                return text
+    return _text(conversation[-1])
+
+
+def _text(value: Any) -> str | None:
+    """The text of a message, a part of one, or several parts, one per line."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple):
+        texts = [text for text in map(_text, value) if text is not None]
+        return "\n".join(texts) if texts else None
+    inner = _field(value, "content")
+    inner = _field(value, "text") if inner is None else inner
+    return None if inner is value else _text(inner)
+
+
+def _field(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+
+
+def _check(request: Request) -> None:
+    """Say what of a request is wrong, if anything is; most are plain and never come here."""
+    if type(request.body) is not dict:
+        raise InvalidRequestError(f"body must be a dict, not {type(request.body).__name__}")
+    if not isinstance(request.api, str):
+        raise ConfigurationError(f"api must be a str, not {type(request.api).__name__}")
+    if not isinstance(request.scope, Scope):
+        raise ConfigurationError(f"scope must be a Scope, not {type(request.scope).__name__}")
+    if request.cache not in _CACHE_MODES:
+        raise ConfigurationError(f"cache must be one of {', '.join(get_args(CacheMode))}, not {request.cache!r}")
+    ttl: object = request.ttl
+    if ttl is not None and not (isinstance(ttl, int | float) and not isinstance(ttl, bool) and ttl > 0):
+        raise ConfigurationError(f"ttl must be a number of seconds above 0 or None, not {request.ttl!r}")
+    _check_tags(request.tags)
+
+
+def _check_tags(tags: object) -> None:
+    if type(tags) is not tuple:
+        raise ConfigurationError(f"tags must be a tuple of str, not {type(tags).__name__}")
+    for tag in tags:
+        if not isinstance(tag, str):
+            raise ConfigurationError(f"tags must be a tuple of str, but one is {type(tag).__name__}")
+        if tag.startswith("\0"):
+            raise ConfigurationError(f"a tag must not begin with NUL, which marks resopt's own: {tag!r}")
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
@@ -250,5 +310,10 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def weight(self) -> int:
-        """Bytes held for this answer: the text and reply as UTF-8 plus a fixed 256 for the structs around them."""
-        return len(self.text.encode("utf-8", "surrogatepass")) + len(self.body) + 256
+        """Bytes held for this answer: its texts and reply as UTF-8 plus a fixed 256 for the structs around them."""
+        called = sum(_size(call.id) + _size(call.name) + _size(call.arguments) for call in self.tool_calls)
+        return _size(self.text) + len(self.body) + called + 256
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

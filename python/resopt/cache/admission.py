@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from resopt._core import Digest
 from resopt.cache.freshness import GENERIC, Decision
+from resopt.cache.memory import Fill
 from resopt.types import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from resopt.cache.memory import Cache
     from resopt.types import Request, Response
 
 COMPLETE: Final = frozenset({"stop", "tool_calls", "function_call", "end_turn", "stop_sequence", "tool_use", "eos"})
@@ -61,3 +67,37 @@ def own_tags(request: Request, response: Response | None, user: str | None) -> l
     """Tags of our own: the models asked for and served, and the user whose own the answer is."""
     models = {request.model} if response is None else {request.model, response.model}
     return [MODEL + model for model in sorted(models)] + ([] if user is None else [USER + user])
+
+
+class Filling:
+    """One answer in the making; what is invalidated before it lands is not stored.
+
+    It carries the tags known when it began; the served model is known only when it ends.
+    """
+
+    __slots__ = ("_admit", "_fill", "_store")
+
+    def __init__(self, store: Cache, plan: Plan, tags: tuple[str, ...], admit: Callable[[Response], Step]) -> None:
+        self._store, self._admit = store, admit
+        self._fill = None if plan.key is None else Fill(store, Digest(plan.key), tags=tags)
+
+    def __enter__(self) -> Self:
+        if self._fill is not None:
+            self._store.fills.add(self._fill)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._fill is not None:
+            self._store.fills.discard(self._fill)
+
+    def admit(self, response: Response) -> Step:
+        """Keep the answer, unless its key or a tag was invalidated since this began."""
+        fill = self._fill
+        if fill is None:
+            return self._admit(response)
+        step = self._admit(response) if fill.valid else None
+        if fill.valid and step is not None:
+            return step
+        if step is not None:  # another thread invalidated it between the question and the storing
+            self._store.remove(fill.digest)
+        return Step("admit", "refused", "invalidated while it was being made")

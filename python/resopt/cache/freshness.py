@@ -54,8 +54,11 @@ class Decision(msgspec.Struct, frozen=True):
     matched: str = ""
 
     def action_for(self, user: str | None) -> Action:
-        """The action when `user` asks: a personal answer without a known user is nobody's, so it is bypassed."""
-        return "bypass" if self.personal and user is None else self.action
+        """The action when `user` asks: a personal answer without a known user is nobody's, so it is bypassed.
+
+        The empty str is no user either: it is what many applications have for those who did not sign in.
+        """
+        return "bypass" if self.personal and not user else self.action
 
 
 GENERIC = Decision()

@@ -9,63 +9,27 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from resopt._core import Digest, ManualClock
-from resopt.cache.admission import MODEL, USER, Plan, own_tags, shorter, unfit
+from resopt.cache.admission import MODEL, USER, Filling, Plan, own_tags, shorter, unfit
 from resopt.cache.freshness import GENERIC, Freshness
-from resopt.cache.memory import Cache, Fill
+from resopt.cache.kept import AGE_BANDS, CacheStats, Stored, by_age, immutable
+from resopt.cache.memory import Cache
 from resopt.errors import ConfigurationError
 from resopt.key import Matching, RequestKey
-from resopt.types import NO_TRACE, Request, Response, Step, Trace
+from resopt.types import Request, Response, Step, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-AGE_BANDS: Final = (
-    ("< 1 min", 60.0),
-    ("1-10 min", 600.0),
-    ("10-60 min", 3600.0),
-    ("1-6 h", 21600.0),
-    ("6-24 h", 86400.0),
-)
-"""Labels of `age_distribution` with the age in seconds that each stays below; older entries are `> 24 h`."""
+__all__ = ["AGE_BANDS", "CacheStats", "ResponseCache", "Stored"]
 
-_OLDEST: Final = "> 24 h"
 _BLIND: Final = frozenset({"bypass", "refresh"})
 _KEPT: Final = Step("admit", "kept")
 _EXACT: Final = (Step("cache", "hit", "the same request was answered before"),)
 _FOLDED: Final = (Step("cache", "hit", "the same question in another spelling was answered before"),)
-
-
-class Stored(msgspec.Struct, frozen=True):
-    """An answer as it is kept: with the question it was given to, when, and the user when it is theirs alone."""
-
-    response: Response
-    question: str | None
-    stored_at: float
-    user: str | None
-
-
-class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Counters and sums of a `ResponseCache`, all but `not_admitted` of the same moment."""
-
-    hits: int
-    misses: int
-    evictions: int
-    expirations: int
-    refused: int
-    entries: int
-    bytes: int
-    not_admitted: dict[str, int]
-
-    @property
-    def hit_rate(self) -> float:
-        """Hits in all lookups; 0.0 before the first."""
-        lookups = self.hits + self.misses
-        return self.hits / lookups if lookups else 0.0
 
 
 class ResponseCache:
@@ -104,10 +68,17 @@ class ResponseCache:
     ) -> None:
         if not isinstance(freshness, Freshness | bool):
             raise ConfigurationError(f"freshness must be a Freshness or a bool, not {type(freshness).__name__}")
+        if not callable(wall_clock):
+            raise ConfigurationError(f"wall_clock must be callable, not {type(wall_clock).__name__}")
         self.matching = matching
         self.freshness = (Freshness() if freshness else Freshness.off()) if isinstance(freshness, bool) else freshness
         self.key = RequestKey(namespace=namespace, secret=secret, policy=policy, matching=matching)
-        self._store = Cache(max_entries=max_size, max_bytes=max_bytes, ttl=ttl_seconds, clock=clock)
+        try:
+            self._store = Cache(max_entries=max_size, max_bytes=max_bytes, ttl=ttl_seconds, clock=clock)
+        except ConfigurationError as error:  # in the words of this class
+            message = str(error).replace("max_entries", "max_size").replace("ttl must", "ttl_seconds must")
+            raise ConfigurationError(message) from None
+        self._ttl = ttl_seconds
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
         self._second_looks = 0
@@ -120,21 +91,24 @@ class ResponseCache:
     @property
     def stats(self) -> CacheStats:
         """Counters and sums; `not_admitted` counts, by reason, the answers that were not good enough to keep."""
+        with self._lock:  # read before the store: each second look comes after the miss it is taken from
+            second_looks, not_admitted = self._second_looks, dict(self._not_admitted)
         stats = self._store.stats
-        with self._lock:
-            return CacheStats(
-                hits=stats.hits,
-                misses=stats.misses - self._second_looks,
-                evictions=stats.evictions,
-                expirations=stats.expirations,
-                refused=stats.refused,
-                entries=stats.entries,
-                bytes=stats.bytes,
-                not_admitted=dict(self._not_admitted),
-            )
+        return CacheStats(
+            hits=stats.hits,
+            misses=stats.misses - second_looks,
+            evictions=stats.evictions,
+            expirations=stats.expirations,
+            refused=stats.refused,
+            entries=stats.entries,
+            bytes=stats.bytes,
+            not_admitted=not_admitted,
+        )
 
     def lookup(self, request: Request, key: bytes | None = None) -> Response | None:
-        """The stored answer that fits, with its trace, or None. Synchronous: no task, no lock of Python's on a hit.
+        """The stored answer that fits, with its trace, or None. Synchronous, without a task.
+
+        What belongs to everyone is found without a lock of Python's; what is one user's own is found by a second look.
 
         Args:
             request: what is asked; its cache modes `bypass` and `refresh` find nothing.
@@ -143,6 +117,8 @@ class ResponseCache:
         Raises:
             UnkeyableError: the body holds something that is not plain data; the message names the path to it.
         """
+        if not isinstance(request, Request):
+            raise _not_a("request", Request, request)
         if request.cache in _BLIND:
             return None
         key = self.key(request) if key is None else key
@@ -159,10 +135,15 @@ class ResponseCache:
         return self._serve(request, key, stored)
 
     def plan(self, request: Request, key: bytes | None = None) -> Plan:
-        """What may be done with the answer to a request that found none: share it under which key, keep it how long."""
-        key = self.key(request) if key is None else key
+        """What may be done with the answer to a request that found none: share it under which key, keep it how long.
+
+        A request that bypasses the cache is not keyed, so its body may hold what no key can cover.
+        """
+        if not isinstance(request, Request):
+            raise _not_a("request", Request, request)
         if request.cache == "bypass":
             return Plan(None, steps=(Step("cache", "bypass", "asked for by the caller"),))
+        key = self.key(request) if key is None else key
         question = request.question
         decision = GENERIC if question is None else self.freshness.classify(question)
         if decision is GENERIC:
@@ -172,13 +153,25 @@ class ResponseCache:
         if action == "bypass":
             return Plan(None, decision, steps=steps)
         key = self.key(request, personal=True) if decision.personal else key
-        return Plan(key, decision, shorter(request.ttl, decision.ttl), steps)
+        ttl = request.ttl
+        if decision.ttl is not None:  # the rule shortens the cache's own time, and never lengthens it
+            ttl = shorter(self._ttl if ttl is None else ttl, decision.ttl)
+        return Plan(key, decision, ttl, steps)
+
+    def landed(self, request: Request, plan: Plan) -> Response | None:
+        """The answer that was stored since `request` was looked up, or None; counts as no lookup."""
+        if plan.key is None or request.cache != "default":
+            return None
+        stored = self._store.peek(Digest(plan.key))
+        return None if stored is None else self._serve(request, plan.key, stored)
 
     def admit(self, request: Request, response: Response, plan: Plan | None = None) -> Step:
         """Keep a good answer; the step says whether it was kept, and why not.
 
         Only a complete answer is: not an error, not cut off, filtered, empty or interrupted.
         """
+        if not isinstance(response, Response):
+            raise _not_a("response", Response, response)
         plan = self.plan(request) if plan is None else plan
         reason = "" if plan.key is None else unfit(response)
         if plan.key is None or reason:
@@ -186,18 +179,20 @@ class ResponseCache:
                 self._count_not_admitted(reason)
             return Step("admit", "refused", reason or "not to be shared")
         stored = Stored(
-            msgspec.structs.replace(response, trace=NO_TRACE),
+            immutable(response),
             request.question,
             self._wall_clock(),
             request.scope.user if plan.decision.personal else None,
         )
         tags = (*request.tags, *own_tags(request, response, stored.user))
-        kept = self._store.set(Digest(plan.key), stored, ttl=plan.ttl, tags=tags, weight=response.weight)
+        kept = self._store.set(Digest(plan.key), stored, ttl=plan.ttl, tags=tags, weight=stored.weight)
         return _KEPT if kept else Step("admit", "refused", "heavier than max_bytes")
 
     def filling(self, request: Request, plan: Plan) -> Filling:
         """Watch over an answer in the making: `admit` it through this, and an invalidation meanwhile is honoured."""
-        return Filling(self, request, plan)
+        user = request.scope.user if plan.decision.personal else None
+        tags = (*request.tags, *own_tags(request, None, user))
+        return Filling(self._store, plan, tags, partial(self.admit, request, plan=plan))
 
     def get(self, prompt: str, **parameters: Any) -> str | None:
         """The stored answer to a prompt, or None; `parameters` as in `Request.chat`."""
@@ -209,8 +204,6 @@ class ResponseCache:
         request = Request.chat(prompt, **parameters)
         if isinstance(response, str):
             response = Response(text=response, model=request.model, finish_reason="stop", created_at=self._wall_clock())
-        if not isinstance(response, Response):
-            raise ConfigurationError(f"response must be a str or a Response, not {type(response).__name__}")
         return self.admit(request, response).action == "kept"
 
     def entry(self, request: Request) -> Stored | None:
@@ -229,8 +222,10 @@ class ResponseCache:
         older_than: float | None = None,
         key: bytes | None = None,
     ) -> int:
-        """Drop the answers that carry a tag, are of a model (asked for or served), are one user's own, are older than
-        so many seconds, or the one under a key (`trace.key`); how many.
+        """Drop answers; how many there were.
+
+        Those that carry a tag, are of a model (asked for or served), are one user's own, are older than so many
+        seconds, or the one under a key (`trace.key`).
 
         Raises:
             ConfigurationError: not exactly one of them is given, or it is of the wrong type.
@@ -238,14 +233,18 @@ class ResponseCache:
         given = [name for name, value in _named(tag, model, user, older_than, key) if value is not None]
         if len(given) != 1:
             raise ConfigurationError(f"invalidate takes exactly one of tag, model, user, older_than, key, not {given}")
-        if key is not None:
-            return int(self._store.remove(Digest(key)))
         if older_than is not None:
             return self._store.invalidate(older_than=older_than)
-        if tag is not None and not isinstance(tag, str):
-            raise ConfigurationError(f"tag must be a str, not {type(tag).__name__}")
-        named = tag if tag is not None else MODEL + model if model is not None else USER + str(user)
-        return self._store.invalidate(tag=named)
+        if key is not None:
+            if not isinstance(key, bytes):
+                raise ConfigurationError(f"key must be 16 bytes, not {type(key).__name__}")
+            return int(self._store.remove(Digest(key)))
+        for prefix, name, value in (("", "tag", tag), (MODEL, "model", model), (USER, "user", user)):
+            if isinstance(value, str):
+                return self._store.invalidate(tag=prefix + value)
+            if value is not None:
+                raise ConfigurationError(f"{name} must be a str, not {type(value).__name__}")
+        return 0
 
     def clear(self) -> None:
         """Drop all answers; answers that are being made are not stored. The counters go on."""
@@ -253,10 +252,7 @@ class ResponseCache:
 
     def age_distribution(self) -> dict[str, int]:
         """How many answers are how old: label (see `AGE_BANDS`) to count. Looks at every entry."""
-        counts = dict.fromkeys([label for label, _ in AGE_BANDS] + [_OLDEST], 0)
-        for age in self._store.ages():
-            counts[next((label for label, below in AGE_BANDS if age < below), _OLDEST)] += 1
-        return counts
+        return by_age(self._store.ages())
 
     def figures(self) -> dict[str, Any]:
         """Entries, bytes and ages, for the ledger's report."""
@@ -288,7 +284,7 @@ class ResponseCache:
     def _personal_key(self, request: Request) -> bytes | None:
         """The user's own key, when the answer is theirs alone and may be stored."""
         question = request.question
-        if question is None or request.scope.user is None:
+        if question is None or not request.scope.user:
             return None
         decision = self.freshness.classify(question)
         if not decision.personal or decision.action == "bypass":
@@ -300,36 +296,8 @@ class ResponseCache:
             self._not_admitted[reason] = self._not_admitted.get(reason, 0) + 1
 
 
-class Filling:
-    """One answer in the making; what is invalidated before it lands is not stored.
-
-    It carries the tags known when it began; the served model is known only when it ends.
-    """
-
-    __slots__ = ("_cache", "_fill", "_plan", "_request")
-
-    def __init__(self, cache: ResponseCache, request: Request, plan: Plan) -> None:
-        self._cache, self._request, self._plan = cache, request, plan
-        self._fill: Fill | None = None
-        if plan.key is not None:
-            user = request.scope.user if plan.decision.personal else None
-            tags = (*request.tags, *own_tags(request, None, user))
-            self._fill = Fill(cache._store, Digest(plan.key), tags=tags)  # noqa: SLF001 - one class in two
-
-    def __enter__(self) -> Filling:
-        if self._fill is not None:
-            self._cache._store.fills.add(self._fill)  # noqa: SLF001 - one class in two
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._fill is not None:
-            self._cache._store.fills.discard(self._fill)  # noqa: SLF001
-
-    def admit(self, response: Response) -> Step:
-        """Keep the answer, unless its key or a tag was invalidated since this began."""
-        if self._fill is not None and not self._fill.valid:
-            return Step("admit", "refused", "invalidated while it was being made")
-        return self._cache.admit(self._request, response, self._plan)
+def _not_a(name: str, kind: type, value: object) -> ConfigurationError:
+    return ConfigurationError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
 
 
 def _named(*values: object) -> list[tuple[str, object]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from resopt.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from resopt.types import Request, Response
 
@@ -37,3 +39,16 @@ class Provider(Protocol):
     def blocking(self) -> Provider:
         """A provider with the same settings whose methods never suspend; the caller closes it."""
         ...
+
+
+def check_provider(provider: object) -> None:
+    """Refuse what cannot be a provider before it is paid for an answer.
+
+    Raises:
+        ConfigurationError: it lacks something; the message says what.
+    """
+    for name in ("complete", "aclose"):
+        if not callable(getattr(provider, name, None)):
+            raise ConfigurationError(f"provider must have an async {name}(), which {type(provider).__name__} has not")
+    if not isinstance(getattr(provider, "name", None), str):
+        raise ConfigurationError(f"provider must have a name, a str, which {type(provider).__name__} has not")

@@ -27,6 +27,10 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool = False
 
 
+_MOST_CHOICES = 128
+"""OpenAI's limit."""
+
+
 class ChatBody(msgspec.Struct):
     """What the simulator reads of a chat request; everything else is accepted and has no effect."""
 
@@ -86,6 +90,8 @@ def check(chat: ChatBody) -> None:
         value = getattr(chat, name)
         if value is not None and value < 1:
             raise ConfigurationError(f"`{name}` must be at least 1")
+    if chat.n is not None and chat.n > _MOST_CHOICES:  # or one request would keep the server busy for ever
+        raise ConfigurationError(f"`n` must be at most {_MOST_CHOICES}")
 
 
 def complete(
