@@ -309,6 +309,44 @@ def test_receivers_that_are_data_stand_for_their_data():
     assert [Colour.RED.shout(), Colour.BLUE.shout(), Colour.RED.shout()] == ["RED", "BLUE", "RED"]
 
 
+def test_equal_receivers_of_different_classes_are_different():
+    class Word(str):  # noqa: SLOT000 - it has a weak reference and attributes, as most have
+        greeting = "hello"
+
+        @cached
+        def greet(self):
+            return f"{self.greeting} {self}"
+
+    class Loud(Word):
+        greeting = "HELLO"
+
+    for _ in range(2):
+        assert [Word("x").greet(), Loud("x").greet()] == ["hello x", "HELLO x"]
+    assert Word.greet.cache_info()[:2] == (2, 2)
+
+    class Model:
+        @cached
+        def run(self):
+            return self.answer()
+
+    def define(result):
+        @dataclass(frozen=True)
+        class Tuned(Model):
+            name: str
+
+            def answer(self):
+                return result
+
+        return Tuned
+
+    one, two = define(1), define(2)
+    assert [one("m").run(), two("m").run(), one("m").run()] == [1, 2, 1], "a name may stand for several classes"
+    assert Model.run.cache_info().currsize == 2
+    del one
+    gc.collect()
+    assert Model.run.cache_info().currsize == 1, "results of a class go with it"
+
+
 def test_an_instance_that_cannot_be_followed_is_refused():
     class Slotted:
         __slots__ = ()
