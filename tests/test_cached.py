@@ -248,7 +248,7 @@ def test_methods_are_kept_per_instance_and_go_with_it():
         assert Client().ask("b") == "b!"
     assert len(calls) == 102, "an address used again is not the same instance"
     assert Client.ask.cache_info().currsize == 1
-    assert Client.ask.invalidate(two, "a")
+    assert Client.ask.invalidate(self=two, question="a"), "arguments may have any name"
     assert Client.ask.cache_info().currsize == 0
 
 

@@ -146,7 +146,7 @@ class _Plan:
             self.cache.invalidate(tag=self.mark)
         self.signature.reset()
 
-    def invalidate(self, *args: Any, **kwargs: Any) -> bool:
+    def invalidate(self, /, *args: Any, **kwargs: Any) -> bool:
         digest = self.signature.digest(args, kwargs)
         if digest is None:
             import inspect
