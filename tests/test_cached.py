@@ -422,6 +422,29 @@ def test_functions_that_share_a_cache_do_not_collide():
     assert cache.entry(two.cache.digest("nothing")) is None
 
 
+def test_a_name_does_not_make_two_functions_one():
+    cache = Cache()
+
+    class Client:
+        def __init__(self, name):
+            self.name = name
+
+        def ask(self, question):
+            return self.name, question
+
+    bound = [cached(cache=cache)(Client(name).ask) for name in "ab"]
+    assert [ask("q") for ask in bound] == [("a", "q"), ("b", "q")]
+
+    redefined = []
+    for result in (1, 2):
+        namespace = {"__name__": "notebook"}
+        exec(f"def answer(x): return {result}", namespace)
+        redefined.append(cached(cache=cache)(namespace["answer"]))
+    assert [answer("x") for answer in redefined] == [1, 2]
+    redefined[0].cache_clear()
+    assert [answer.cache_info().currsize for answer in redefined] == [0, 1]
+
+
 def _one(x):
     return "one"
 
