@@ -226,6 +226,17 @@ def test_invalidating_a_call_under_way_keeps_its_result_out():
     assert function() == "new"
 
 
+def test_what_is_gone_once_read_is_refused():
+    numbers = cached(lambda count: (number for number in range(count)))
+    later = cached(lambda: asyncio.sleep(0))
+    for call in (lambda: numbers(3), later):
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match="gone once read"):
+                call()
+    skipped = cached(skip=lambda result: True)(lambda: (number for number in (1, 2)))
+    assert [list(skipped()), list(skipped())] == [[1, 2], [1, 2]], "what is skipped is not kept"
+
+
 def test_methods_are_kept_per_instance_and_go_with_it():
     calls = []
 

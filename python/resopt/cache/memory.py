@@ -6,6 +6,7 @@ its lock is held, so a value's `__eq__`, `__hash__` or `__del__` can neither slo
 
 from __future__ import annotations
 
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from resopt._core import Digest, KeySpace, ManualClock, Store
@@ -20,6 +21,8 @@ T = TypeVar("T")
 
 ABSENT: Any = object()
 """Stands for "no value" where None is a value."""
+
+_GONE_ONCE_READ = (AsyncGeneratorType, CoroutineType, GeneratorType)
 
 _UNITS = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgt", start=1):
@@ -104,6 +107,7 @@ class Cache(Store):
 
         Raises:
             FlightRecursionError: `make` asks for the same key again.
+            ConfigurationError: `make` returned a coroutine or generator, which is gone once read.
         """
         value = self.get(key, ABSENT)
         if value is ABSENT:
@@ -230,6 +234,13 @@ class Fill:
     def _store(self, value: Any) -> None:
         if self._skip is not None and self._skip(value):
             return
+        if isinstance(value, _GONE_ONCE_READ):
+            if not isinstance(value, AsyncGeneratorType):
+                value.close()
+            raise ConfigurationError(
+                f"a {type(value).__name__} is gone once read, so it cannot be cached; "
+                "return what it yields, or await it: async functions go to aget_or_set"
+            )
         # What somebody set in the meantime is newer than what was begun before.
         if self.valid and self.digest not in self._cache:
             self._cache.set(self.digest, value, ttl=self._ttl, tags=self.tags, weight=self._weight)
