@@ -393,6 +393,47 @@ def test_a_value_invalidated_while_it_was_made_is_not_stored(drop):
     assert cache["key"] == "new"
 
 
+@pytest.mark.parametrize(
+    "drop",
+    [lambda cache: cache.invalidate(tag="t"), lambda cache: cache.remove("key"), lambda cache: cache.clear()],
+)
+def test_who_asks_after_an_invalidation_does_not_join_what_was_begun_before(drop):
+    cache = Cache()
+    begun, go = threading.Event(), threading.Event()
+    results = []
+
+    def make():
+        begun.set()
+        go.wait(10)
+        return "of before"
+
+    thread = threading.Thread(target=lambda: results.append(cache.get_or_set("key", make, tags=("t",))))
+    thread.start()
+    begun.wait(10)
+    drop(cache)
+    late = threading.Thread(target=lambda: results.append(cache.get_or_set("key", lambda: "new", tags=("t",))))
+    late.start()
+    late.join(5)
+    assert results == ["new"]
+    go.set()
+    thread.join()
+    assert results == ["new", "of before"]
+    assert cache["key"] == "new"
+
+
+def test_an_invalidation_at_the_very_moment_of_storing_counts():
+    class Late(Cache):
+        """Another thread's invalidation comes between the last look and the store."""
+
+        def set(self, *args, **kwargs):
+            self.invalidate(tag="t")
+            return super().set(*args, **kwargs)
+
+    cache = Late()
+    assert cache.get_or_set("key", lambda: "of before", tags=("t",)) == "of before"
+    assert "key" not in cache
+
+
 def test_other_invalidations_and_newer_values_are_respected():
     cache = Cache()
 

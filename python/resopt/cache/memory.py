@@ -103,7 +103,8 @@ class Cache(Store):
         """The value of `key`, made and stored when it is absent.
 
         Concurrent calls for one key run `make` once; what it raises reaches all who wait and is not stored. A value is
-        not stored either when its key or one of its tags was invalidated, or a value set, while it was being made.
+        not stored either when its key or one of its tags was invalidated, or a value set, while it was being made; who
+        asks after the invalidation gets a value made after it.
 
         Raises:
             FlightRecursionError: `make` asks for the same key again.
@@ -169,10 +170,14 @@ class Cache(Store):
         super().clear()
 
     def _void(self, *, digest: Digest | None = None, tag: str | None = None) -> None:
-        """Let no value be stored that was begun before now: those of one digest, of one tag, or all."""
+        """Let no value that was begun before now be stored, or given to who asks from now on.
+
+        Those of one digest, of one tag, or all.
+        """
         for fill in tuple(self.fills):
-            if (digest is None or fill.digest == digest) and (tag is None or tag in fill.tags):
+            if fill.valid and (digest is None or fill.digest == digest) and (tag is None or tag in fill.tags):
                 fill.valid = False
+                self.flight.detach(bytes(fill.digest))
 
 
 class Fill:
@@ -244,6 +249,8 @@ class Fill:
         # What somebody set in the meantime is newer than what was begun before.
         if self.valid and self.digest not in self._cache:
             self._cache.set(self.digest, value, ttl=self._ttl, tags=self.tags, weight=self._weight)
+            if not self.valid:  # invalidated between the look and the store: what that dropped was not there yet
+                Store.remove(self._cache, self.digest)
 
 
 def parse_bytes(size: object) -> int:
