@@ -126,6 +126,17 @@ def test_an_entry_lives_for_its_time_and_not_a_moment_longer():
     assert cache.get("own") is None, "reading does not"
 
 
+def test_what_never_expires_outlives_any_clock():
+    clock = ManualClock()
+    cache = Cache(clock=clock)
+    cache["kept"] = 1
+    cache.set("mortal", 2, ttl=1e300)
+    clock.advance(float("inf"))
+    assert cache.get("kept") == 1
+    assert cache.invalidate(older_than=1) == 1, "it is alive, but old"
+    assert cache.stats.expirations == 1
+
+
 def test_the_real_clock_expires_too():
     cache = Cache(ttl=0.05)
     cache["key"] = 1
