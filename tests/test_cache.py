@@ -293,6 +293,7 @@ def test_stats_are_a_picture_of_one_moment():
         ({"weigh": 3}, "weigh must be callable"),
         ({"clock": 3}, "clock must be a ManualClock"),
         ({"namespace": 3}, "namespace must be a str"),
+        ({"namespace": "\ud800"}, "namespace holds a lone surrogate"),
         ({"secret": "text"}, "secret must be bytes"),
         ({"secret": b""}, "secret is empty"),
     ],
@@ -307,6 +308,7 @@ def test_wrong_options_say_what_is_wrong(options, says):
     [
         (lambda cache: cache.set("a", 1, ttl=0), "ttl must be"),
         (lambda cache: cache.set("a", 1, ttl="x"), "ttl must be"),
+        (lambda cache: cache.set("a", 1, ttl=10**5000), "ttl must be"),
         (lambda cache: cache.set("a", 1, tags="kb:42"), "tags must be an iterable of str"),
         (lambda cache: cache.set("a", 1, tags=(1,)), "tags must be an iterable of str"),
         (lambda cache: cache.set("a", 1, tags=5), "tags must be an iterable of str"),
