@@ -16,6 +16,7 @@ from resopt._core import Digest, KeySpace, ManualClock, Stats
 from resopt.cache import Cache
 from resopt.cache.memory import parse_bytes
 from resopt.errors import ConfigurationError, FlightRecursionError, ResoptError, UnkeyableError
+from resopt.flight import Flight
 from resopt.types import Response
 
 
@@ -432,6 +433,33 @@ def test_who_asks_after_an_invalidation_does_not_join_what_was_begun_before(drop
     thread.join()
     assert results == ["new", "of before"]
     assert cache["key"] == "new"
+
+
+def test_who_asks_after_an_invalidation_does_not_join_a_call_that_is_just_landing():
+    landing, go = threading.Event(), threading.Event()
+
+    class Slow(Flight):
+        """The first call is made and stored, but those who wait are not told yet."""
+
+        def _land(self, *args, **kwargs):
+            if not landing.is_set():
+                landing.set()
+                go.wait(10)
+            return super()._land(*args, **kwargs)
+
+    cache = Cache()
+    cache.flight = Slow()
+    thread = threading.Thread(target=lambda: cache.get_or_set("key", lambda: "of before", tags=("t",)))
+    thread.start()
+    landing.wait(10)
+    assert cache.invalidate(tag="t") == 1
+    results = []
+    late = threading.Thread(target=lambda: results.append(cache.get_or_set("key", lambda: "new")))
+    late.start()
+    late.join(5)
+    assert results == ["new"]
+    go.set()
+    thread.join()
 
 
 def test_an_invalidation_at_the_very_moment_of_storing_counts():

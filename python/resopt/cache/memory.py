@@ -208,33 +208,33 @@ class Fill:
 
     def run_blocking(self, make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Make the value and store it, unless another flight landed since the caller looked."""
-        found = self._begin()
-        if found is not ABSENT:
-            return found
+        self._cache.fills.add(self)
         try:
-            value = make(*args, **kwargs)
-            self._store(value)
+            value = self._cache.peek(self.digest, ABSENT)
+            if value is ABSENT:
+                value = make(*args, **kwargs)
+                self._store(value)
         finally:
-            self._cache.fills.discard(self)
+            self._end()
         return value
 
     async def run(self, make: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         """The same for an async function."""
-        found = self._begin()
-        if found is not ABSENT:
-            return found
+        self._cache.fills.add(self)
         try:
-            value = await make(*args, **kwargs)
-            self._store(value)
+            value = self._cache.peek(self.digest, ABSENT)
+            if value is ABSENT:
+                value = await make(*args, **kwargs)
+                self._store(value)
         finally:
-            self._cache.fills.discard(self)
+            self._end()
         return value
 
-    def _begin(self) -> Any:
-        found = self._cache.peek(self.digest, ABSENT)
-        if found is ABSENT:
-            self._cache.fills.add(self)
-        return found
+    def _end(self) -> None:
+        # In this order: a call that invalidations no longer reach must not be joined any more.
+        if self.valid:
+            self._cache.flight.detach(bytes(self.digest))
+        self._cache.fills.discard(self)
 
     def _store(self, value: Any) -> None:
         if self._skip is not None and self._skip(value):
