@@ -11,6 +11,7 @@ every character but the CR of CRLF.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -20,8 +21,6 @@ from resopt._core import KeySpace, RequestShape
 from resopt.errors import ConfigurationError, InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from resopt.types import Request
 
 Matching = Literal["folded", "exact"]
