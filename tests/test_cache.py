@@ -16,6 +16,7 @@ from resopt._core import Digest, KeySpace, ManualClock, Stats
 from resopt.cache import Cache
 from resopt.cache.memory import parse_bytes
 from resopt.errors import ConfigurationError, FlightRecursionError, ResoptError, UnkeyableError
+from resopt.flight import Flight
 from resopt.types import Response
 
 
@@ -124,6 +125,17 @@ def test_an_entry_lives_for_its_time_and_not_a_moment_longer():
     assert cache["own"] == 5, "setting starts the time anew"
     clock.advance(1)
     assert cache.get("own") is None, "reading does not"
+
+
+def test_what_never_expires_outlives_any_clock():
+    clock = ManualClock()
+    cache = Cache(clock=clock)
+    cache["kept"] = 1
+    cache.set("mortal", 2, ttl=1e300)
+    clock.advance(float("inf"))
+    assert cache.get("kept") == 1
+    assert cache.invalidate(older_than=1) == 1, "it is alive, but old"
+    assert cache.stats.expirations == 1
 
 
 def test_the_real_clock_expires_too():
@@ -282,6 +294,7 @@ def test_stats_are_a_picture_of_one_moment():
         ({"weigh": 3}, "weigh must be callable"),
         ({"clock": 3}, "clock must be a ManualClock"),
         ({"namespace": 3}, "namespace must be a str"),
+        ({"namespace": "\ud800"}, "namespace holds a lone surrogate"),
         ({"secret": "text"}, "secret must be bytes"),
         ({"secret": b""}, "secret is empty"),
     ],
@@ -296,6 +309,7 @@ def test_wrong_options_say_what_is_wrong(options, says):
     [
         (lambda cache: cache.set("a", 1, ttl=0), "ttl must be"),
         (lambda cache: cache.set("a", 1, ttl="x"), "ttl must be"),
+        (lambda cache: cache.set("a", 1, ttl=10**5000), "ttl must be"),
         (lambda cache: cache.set("a", 1, tags="kb:42"), "tags must be an iterable of str"),
         (lambda cache: cache.set("a", 1, tags=(1,)), "tags must be an iterable of str"),
         (lambda cache: cache.set("a", 1, tags=5), "tags must be an iterable of str"),
@@ -391,6 +405,74 @@ def test_a_value_invalidated_while_it_was_made_is_not_stored(drop):
     assert not cache.fills
     assert cache.get_or_set("key", lambda: "new", tags=("t",)) == "new"
     assert cache["key"] == "new"
+
+
+@pytest.mark.parametrize(
+    "drop",
+    [lambda cache: cache.invalidate(tag="t"), lambda cache: cache.remove("key"), lambda cache: cache.clear()],
+)
+def test_who_asks_after_an_invalidation_does_not_join_what_was_begun_before(drop):
+    cache = Cache()
+    begun, go = threading.Event(), threading.Event()
+    results = []
+
+    def make():
+        begun.set()
+        go.wait(10)
+        return "of before"
+
+    thread = threading.Thread(target=lambda: results.append(cache.get_or_set("key", make, tags=("t",))))
+    thread.start()
+    begun.wait(10)
+    drop(cache)
+    late = threading.Thread(target=lambda: results.append(cache.get_or_set("key", lambda: "new", tags=("t",))))
+    late.start()
+    late.join(5)
+    assert results == ["new"]
+    go.set()
+    thread.join()
+    assert results == ["new", "of before"]
+    assert cache["key"] == "new"
+
+
+def test_who_asks_after_an_invalidation_does_not_join_a_call_that_is_just_landing():
+    landing, go = threading.Event(), threading.Event()
+
+    class Slow(Flight):
+        """The first call is made and stored, but those who wait are not told yet."""
+
+        def _land(self, *args, **kwargs):
+            if not landing.is_set():
+                landing.set()
+                go.wait(10)
+            return super()._land(*args, **kwargs)
+
+    cache = Cache()
+    cache.flight = Slow()
+    thread = threading.Thread(target=lambda: cache.get_or_set("key", lambda: "of before", tags=("t",)))
+    thread.start()
+    landing.wait(10)
+    assert cache.invalidate(tag="t") == 1
+    results = []
+    late = threading.Thread(target=lambda: results.append(cache.get_or_set("key", lambda: "new")))
+    late.start()
+    late.join(5)
+    assert results == ["new"]
+    go.set()
+    thread.join()
+
+
+def test_an_invalidation_at_the_very_moment_of_storing_counts():
+    class Late(Cache):
+        """Another thread's invalidation comes between the last look and the store."""
+
+        def set(self, *args, **kwargs):
+            self.invalidate(tag="t")
+            return super().set(*args, **kwargs)
+
+    cache = Late()
+    assert cache.get_or_set("key", lambda: "of before", tags=("t",)) == "of before"
+    assert "key" not in cache
 
 
 def test_other_invalidations_and_newer_values_are_respected():

@@ -226,6 +226,17 @@ def test_invalidating_a_call_under_way_keeps_its_result_out():
     assert function() == "new"
 
 
+def test_what_is_gone_once_read_is_refused():
+    numbers = cached(lambda count: (number for number in range(count)))
+    later = cached(lambda: asyncio.sleep(0))
+    for call in (lambda: numbers(3), later):
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match="gone once read"):
+                call()
+    skipped = cached(skip=lambda result: True)(lambda: (number for number in (1, 2)))
+    assert [list(skipped()), list(skipped())] == [[1, 2], [1, 2]], "what is skipped is not kept"
+
+
 def test_methods_are_kept_per_instance_and_go_with_it():
     calls = []
 
@@ -248,7 +259,7 @@ def test_methods_are_kept_per_instance_and_go_with_it():
         assert Client().ask("b") == "b!"
     assert len(calls) == 102, "an address used again is not the same instance"
     assert Client.ask.cache_info().currsize == 1
-    assert Client.ask.invalidate(two, "a")
+    assert Client.ask.invalidate(self=two, question="a"), "arguments may have any name"
     assert Client.ask.cache_info().currsize == 0
 
 
@@ -307,6 +318,44 @@ def test_receivers_that_are_data_stand_for_their_data():
             return self.name
 
     assert [Colour.RED.shout(), Colour.BLUE.shout(), Colour.RED.shout()] == ["RED", "BLUE", "RED"]
+
+
+def test_equal_receivers_of_different_classes_are_different():
+    class Word(str):  # noqa: SLOT000 - it has a weak reference and attributes, as most have
+        greeting = "hello"
+
+        @cached
+        def greet(self):
+            return f"{self.greeting} {self}"
+
+    class Loud(Word):
+        greeting = "HELLO"
+
+    for _ in range(2):
+        assert [Word("x").greet(), Loud("x").greet()] == ["hello x", "HELLO x"]
+    assert Word.greet.cache_info()[:2] == (2, 2)
+
+    class Model:
+        @cached
+        def run(self):
+            return self.answer()
+
+    def define(result):
+        @dataclass(frozen=True)
+        class Tuned(Model):
+            name: str
+
+            def answer(self):
+                return result
+
+        return Tuned
+
+    one, two = define(1), define(2)
+    assert [one("m").run(), two("m").run(), one("m").run()] == [1, 2, 1], "a name may stand for several classes"
+    assert Model.run.cache_info().currsize == 2
+    del one
+    gc.collect()
+    assert Model.run.cache_info().currsize == 1, "results of a class go with it"
 
 
 def test_an_instance_that_cannot_be_followed_is_refused():
@@ -382,6 +431,29 @@ def test_functions_that_share_a_cache_do_not_collide():
     assert cached(cache=cache)(_two)(5) == "two"
     assert two.cache_info().hits == 1
     assert cache.entry(two.cache.digest("nothing")) is None
+
+
+def test_a_name_does_not_make_two_functions_one():
+    cache = Cache()
+
+    class Client:
+        def __init__(self, name):
+            self.name = name
+
+        def ask(self, question):
+            return self.name, question
+
+    bound = [cached(cache=cache)(Client(name).ask) for name in "ab"]
+    assert [ask("q") for ask in bound] == [("a", "q"), ("b", "q")]
+
+    redefined = []
+    for result in (1, 2):
+        namespace = {"__name__": "notebook"}
+        exec(f"def answer(x): return {result}", namespace)
+        redefined.append(cached(cache=cache)(namespace["answer"]))
+    assert [answer("x") for answer in redefined] == [1, 2]
+    redefined[0].cache_clear()
+    assert [answer.cache_info().currsize for answer in redefined] == [0, 1]
 
 
 def _one(x):

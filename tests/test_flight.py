@@ -55,6 +55,27 @@ async def test_different_keys_and_later_calls_do_not_share(flight):
     assert sorted(calls) == ["a", "again", "b"]
 
 
+async def test_a_detached_call_is_joined_by_nobody_else_and_lands_for_its_own(flight):
+    before, after = Upstream(), Upstream()
+    flight.detach("key")
+    async with anyio.create_task_group() as group:
+        early = Caller(group, flight, "key", before)
+        await before.begun.wait()
+        flight.detach("key")
+        late = [Caller(group, flight, "key", after) for _ in range(2)]
+        await after.begun.wait()
+        assert len(flight) == 2
+        before.gate.set()
+        await early.ended.wait()
+        assert early.outcome == Landed(1, first=True)
+        late.append(Caller(group, flight, "key", after))
+        await settle()
+        after.gate.set()
+    assert (before.started, after.started) == (1, 1)
+    assert sum(caller.outcome.first for caller in late) == 1
+    assert len(flight) == 0
+
+
 async def test_a_thousand_waiters_share_one_call(flight):
     upstream = Upstream()
     async with anyio.create_task_group() as group:

@@ -216,6 +216,7 @@ class BothKinds(dict):
         ({"a b": [object()]}, r'^\["a b"\]\[0\]: object is not plain data'),
         (Point(1, Size(len, 2)), r"^y\.width: builtin_function_or_method is not plain data"),
         ({"f": Point}, r"^f: type is not plain data"),
+        ({"f": Size}, r"^f: msgspec\.\S*StructMeta is not plain data"),
         ({"a": {1: 2}}, r"^a: a mapping has a key that is int, not str"),
         (types.MappingProxyType({1: 2}), "a key that is int"),
         ([math.nan], r"^\[0\]: NaN does not equal itself"),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import functools
 import itertools
+import weakref
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
 
 from resopt._core import Miss, Signature
@@ -24,10 +26,8 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 _MAX_ENTRIES = 10_000
-_LOCAL_NAMES = ("<locals>", "<lambda>")
-"""In the qualified name of a function that others may share the name with."""
-
 _numbers = itertools.count()
+_numbers_of_functions: weakref.WeakKeyDictionary[FunctionType, int] = weakref.WeakKeyDictionary()
 
 
 class CacheInfo(NamedTuple):
@@ -93,10 +93,7 @@ class _Plan:
         skip: Callable[[Any], object] | None,
     ) -> None:
         self.function, self.cache, self.ttl, self.skip = function, cache, ttl, skip
-        name = getattr(function, "__qualname__", _LOCAL_NAMES[0])
-        identity = [getattr(function, "__module__", None), name]
-        if any(part in name for part in _LOCAL_NAMES):
-            identity.append(next(_numbers))
+        identity = _identity(function)
         self.mark = f"\0function:{identity}" if shared else None
         self.tags = tags if callable(tags) else _tuple_of_tags(tags)
         parameters = _parameters(function)
@@ -146,7 +143,7 @@ class _Plan:
             self.cache.invalidate(tag=self.mark)
         self.signature.reset()
 
-    def invalidate(self, *args: Any, **kwargs: Any) -> bool:
+    def invalidate(self, /, *args: Any, **kwargs: Any) -> bool:
         digest = self.signature.digest(args, kwargs)
         if digest is None:
             import inspect
@@ -259,6 +256,17 @@ def _wrapper(plan: _Plan, *, is_async: bool) -> CachedFunction[..., Any]:
     surface.cache, surface.cache_info, surface.cache_clear = plan.cache, plan.cache_info, plan.cache_clear
     surface.invalidate = plan.invalidate
     return cast("CachedFunction[..., Any]", surface)
+
+
+def _identity(function: Callable[..., Any]) -> int:
+    """A number that no other function in this process has.
+
+    A name is not enough: methods bound to two objects share theirs, and so do functions that replace each other or are
+    registered under `_`. A function decorated twice keeps its number.
+    """
+    if not isinstance(function, FunctionType):
+        return next(_numbers)
+    return _numbers_of_functions.setdefault(function, next(_numbers))
 
 
 def _is_async(function: Any) -> bool:

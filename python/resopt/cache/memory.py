@@ -6,6 +6,7 @@ its lock is held, so a value's `__eq__`, `__hash__` or `__del__` can neither slo
 
 from __future__ import annotations
 
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from resopt._core import Digest, KeySpace, ManualClock, Store
@@ -20,6 +21,8 @@ T = TypeVar("T")
 
 ABSENT: Any = object()
 """Stands for "no value" where None is a value."""
+
+_GONE_ONCE_READ = (AsyncGeneratorType, CoroutineType, GeneratorType)
 
 _UNITS = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgt", start=1):
@@ -100,10 +103,12 @@ class Cache(Store):
         """The value of `key`, made and stored when it is absent.
 
         Concurrent calls for one key run `make` once; what it raises reaches all who wait and is not stored. A value is
-        not stored either when its key or one of its tags was invalidated, or a value set, while it was being made.
+        not stored either when its key or one of its tags was invalidated, or a value set, while it was being made; who
+        asks after the invalidation gets a value made after it.
 
         Raises:
             FlightRecursionError: `make` asks for the same key again.
+            ConfigurationError: `make` returned a coroutine or generator, which is gone once read.
         """
         value = self.get(key, ABSENT)
         if value is ABSENT:
@@ -165,10 +170,14 @@ class Cache(Store):
         super().clear()
 
     def _void(self, *, digest: Digest | None = None, tag: str | None = None) -> None:
-        """Let no value be stored that was begun before now: those of one digest, of one tag, or all."""
+        """Let no value that was begun before now be stored, or given to who asks from now on.
+
+        Those of one digest, of one tag, or all.
+        """
         for fill in tuple(self.fills):
-            if (digest is None or fill.digest == digest) and (tag is None or tag in fill.tags):
+            if fill.valid and (digest is None or fill.digest == digest) and (tag is None or tag in fill.tags):
                 fill.valid = False
+                self.flight.detach(bytes(fill.digest))
 
 
 class Fill:
@@ -199,40 +208,49 @@ class Fill:
 
     def run_blocking(self, make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Make the value and store it, unless another flight landed since the caller looked."""
-        found = self._begin()
-        if found is not ABSENT:
-            return found
+        self._cache.fills.add(self)
         try:
-            value = make(*args, **kwargs)
-            self._store(value)
+            value = self._cache.peek(self.digest, ABSENT)
+            if value is ABSENT:
+                value = make(*args, **kwargs)
+                self._store(value)
         finally:
-            self._cache.fills.discard(self)
+            self._end()
         return value
 
     async def run(self, make: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         """The same for an async function."""
-        found = self._begin()
-        if found is not ABSENT:
-            return found
+        self._cache.fills.add(self)
         try:
-            value = await make(*args, **kwargs)
-            self._store(value)
+            value = self._cache.peek(self.digest, ABSENT)
+            if value is ABSENT:
+                value = await make(*args, **kwargs)
+                self._store(value)
         finally:
-            self._cache.fills.discard(self)
+            self._end()
         return value
 
-    def _begin(self) -> Any:
-        found = self._cache.peek(self.digest, ABSENT)
-        if found is ABSENT:
-            self._cache.fills.add(self)
-        return found
+    def _end(self) -> None:
+        # In this order: a call that invalidations no longer reach must not be joined any more.
+        if self.valid:
+            self._cache.flight.detach(bytes(self.digest))
+        self._cache.fills.discard(self)
 
     def _store(self, value: Any) -> None:
         if self._skip is not None and self._skip(value):
             return
+        if isinstance(value, _GONE_ONCE_READ):
+            if not isinstance(value, AsyncGeneratorType):
+                value.close()
+            raise ConfigurationError(
+                f"a {type(value).__name__} is gone once read, so it cannot be cached; "
+                "return what it yields, or await it: async functions go to aget_or_set"
+            )
         # What somebody set in the meantime is newer than what was begun before.
         if self.valid and self.digest not in self._cache:
             self._cache.set(self.digest, value, ttl=self._ttl, tags=self.tags, weight=self._weight)
+            if not self.valid:  # invalidated between the look and the store: what that dropped was not there yet
+                Store.remove(self._cache, self.digest)
 
 
 def parse_bytes(size: object) -> int:

@@ -26,6 +26,8 @@ def build() -> typer.Typer:
         import typer
     except ImportError as error:
         raise MissingExtraError("the command line needs: pip install 'resopt[cli]'") from error
+    from resopt.cli.demo import demo
+    from resopt.cli.replay import replay
     from resopt.cli.simulate import simulate
 
     application = typer.Typer(
@@ -40,6 +42,8 @@ def build() -> typer.Typer:
     def resopt() -> None:
         """Cuts the cost and the latency of LLM calls."""
 
+    application.command()(demo)
+    application.command()(replay)
     application.command()(simulate)
     return application
 

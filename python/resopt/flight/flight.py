@@ -124,6 +124,11 @@ class Flight:
             if landed is not None:
                 return landed
 
+    def detach(self, key: Hashable) -> None:
+        """Let nobody else join the call of `key`: what it was begun with is out of date. Who waits gets its outcome."""
+        with self._lock:
+            self._table.pop(key, None)
+
     def _board(self, key: Hashable, place: Place) -> Call:
         """Join the call of `key`, or enter a new one: then its owner is `place`."""
         within = inside.get()

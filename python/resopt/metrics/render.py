@@ -170,7 +170,7 @@ def _cache(report: Report) -> list[str]:
     lines = [f"Cache: {report.cache.entries:,} entries, {size(report.cache.bytes)}"]
     total = sum(report.cache.ages.values())
     if total:
-        ages = ", ".join(f"{label}: {share(count / total)}" for label, count in report.cache.ages.items())
+        ages = ", ".join(f"{label}: {share(count / total)}" for label, count in report.cache.ages.items() if count)
         lines.append(f"Age of entries: {ages}")
     return lines
 

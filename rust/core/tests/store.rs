@@ -89,6 +89,31 @@ fn a_huge_time_to_live_is_not_a_wrap_around() {
 }
 
 #[test]
+fn the_dead_are_counted_as_expired_however_they_are_found() {
+    // The comparison with the reference frees the dead before each call; here a call meets them.
+    let (store, clock) = store(100);
+    for number in 0..30 {
+        let ttl = (number >= 10).then_some(SECOND);
+        let admission = Admission {
+            ttl,
+            tags: &["tag"],
+            ..Admission::default()
+        };
+        store.set(key(number), number, admission);
+    }
+    clock.advance(SECOND);
+    assert_eq!(store.ages(), [SECOND; 10], "only the living have an age");
+    assert_eq!(store.remove(&key(29)), None);
+    assert!(
+        store.tagged("tag") > 20,
+        "a few were freed on the way, and most are still there"
+    );
+    assert_eq!(store.remove_tagged("tag"), 10);
+    let stats = store.stats();
+    assert_eq!((stats.expirations, stats.entries), (20, 0));
+}
+
+#[test]
 fn every_call_frees_a_few_of_the_dead_and_no_more() {
     let (store, clock) = store(200_000);
     for number in 0..100_000 {

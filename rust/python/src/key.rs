@@ -51,8 +51,13 @@ pub(crate) struct KeySpace {
 #[pymethods]
 impl KeySpace {
     #[new]
-    #[pyo3(signature = (namespace = "", secret = None))]
-    fn new(py: Python<'_>, namespace: &str, secret: Option<&[u8]>) -> PyResult<Self> {
+    #[pyo3(signature = (namespace = String::new(), secret = None), text_signature = "(namespace='', secret=None)")]
+    #[expect(clippy::needless_pass_by_value, reason = "what `from_py_with` makes is handed over")]
+    fn new(
+        py: Python<'_>,
+        #[pyo3(from_py_with = namespace_of)] namespace: String,
+        secret: Option<&[u8]>,
+    ) -> PyResult<Self> {
         if secret.is_some_and(<[u8]>::is_empty) {
             return Err(configuration_error(
                 py,
@@ -60,7 +65,7 @@ impl KeySpace {
             ));
         }
         Ok(Self {
-            space: key::KeySpace::new(namespace, secret),
+            space: key::KeySpace::new(&namespace, secret),
         })
     }
 
@@ -91,5 +96,16 @@ impl KeySpace {
             shape.write_body(body, folded, stream)
         })?;
         Ok(PyBytes::new(py, &key.0))
+    }
+}
+
+fn namespace_of(given: &Bound<'_, PyAny>) -> PyResult<String> {
+    let namespace = given.cast::<PyString>()?;
+    match namespace.to_str() {
+        Ok(namespace) => Ok(namespace.to_owned()),
+        Err(_) => Err(configuration_error(
+            given.py(),
+            "namespace holds a lone surrogate, which is no character; decode it properly".to_owned(),
+        )),
     }
 }

@@ -167,7 +167,7 @@ impl Signature {
 }
 
 impl Signature {
-    /// The key of a call; `owner` becomes the number of the receiver when that is keyed by identity.
+    /// The key of a call; `owner` becomes the number of what its receiver keys by identity: itself or its class.
     fn write_call(
         &self,
         args: &Bound<'_, PyTuple>,
@@ -266,9 +266,11 @@ impl Signature {
         owner: &mut Option<u64>,
     ) -> PyResult<()> {
         match self.instances.receiver(&self.store.get().space, name, value)? {
-            Receiver::Content(key) => {
+            Receiver::Content(class, key) => {
                 stream.member(b"content");
+                stream.bytes(&class.to_le_bytes());
                 stream.bytes(&key.0);
+                *owner = Some(class);
             }
             Receiver::Instance(number) => {
                 stream.member(b"instance");

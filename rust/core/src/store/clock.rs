@@ -8,6 +8,9 @@ use std::time::Duration;
 /// the rest is for a machine that was paused.
 const LAG: u64 = 1_000_000_000;
 
+/// The last moment there is: the deadline of what never expires lies after it.
+const END: u64 = u64::MAX - 1;
+
 /// A source of nanoseconds since an arbitrary start; it never runs backwards.
 ///
 /// Wall time is not offered: a clock that is set back would keep dead entries alive.
@@ -164,12 +167,13 @@ impl ManualClock {
     /// Returns whether the clock obeyed.
     #[must_use]
     pub fn set(&self, now: u64) -> bool {
+        let now = now.min(END);
         self.0.fetch_max(now, Ordering::AcqRel) <= now
     }
 
-    /// Move forward by `step` nanoseconds.
+    /// Move forward by `step` nanoseconds, at most to the end of time.
     pub fn advance(&self, step: u64) {
-        let add = |now: u64| Some(now.saturating_add(step));
+        let add = |now: u64| Some(now.saturating_add(step).min(END));
         // The closure always gives a value, so the update cannot be refused.
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
     }
@@ -195,7 +199,11 @@ mod tests {
         assert!(!clock.set(3), "setting back must be refused");
         assert_eq!(store_side.now(), 9);
         clock.advance(u64::MAX);
-        assert_eq!(store_side.now(), u64::MAX, "the end of time is not a wrap-around");
+        assert_eq!(store_side.now(), END, "the end of time is not a wrap-around");
+        assert!(
+            !store_side.moment().has_reached(u64::MAX),
+            "never is after the end of time"
+        );
     }
 
     #[test]

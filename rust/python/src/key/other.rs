@@ -180,6 +180,10 @@ fn is_a(class: &Bound<'_, PyType>, cell: &'static PyOnceLock<Py<PyType>>, module
 /// The fields of a dataclass, msgspec struct or pydantic model, with what to call it; None for anything else.
 fn fields<'py>(value: &Bound<'py, PyAny>, class: &Bound<'py, PyType>) -> Walked<Option<(&'static str, Items<'py>)>> {
     let py = value.py();
+    // The class of a class names the fields of its instances by a descriptor; a class is no record itself.
+    if value.is_instance_of::<PyType>() {
+        return Ok(None);
+    }
     if class.hasattr("__dataclass_fields__")? {
         let fields = py.import("dataclasses")?.call_method1("fields", (class,))?;
         let mut items = Items::new();

@@ -1,7 +1,8 @@
 //! Receivers: what `self` and `cls` mean in a key.
 //!
-//! A receiver whose class defines equality and is plain data stands for its content: two equal ones share results. Any
-//! other stands for itself: it gets a number, kept with a weak reference, and when it dies its results are dropped.
+//! A receiver whose class defines equality and is plain data stands for its class and content: two equal ones of a class
+//! share results. Any other stands for itself. What stands for itself, receivers and classes, gets a number, kept with a
+//! weak reference, and when it dies its results are dropped.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,8 +25,8 @@ static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 /// What a receiver contributes to a key.
 pub(super) enum Receiver {
-    /// Its data.
-    Content(Key),
+    /// The number of its class, and its data. Equal data is not enough: a subclass may override what the method calls.
+    Content(u64, Key),
     /// Its identity, as a number.
     Instance(u64),
 }
@@ -58,6 +59,24 @@ impl Instances {
         name: &Bound<'_, PyString>,
         value: &Bound<'_, PyAny>,
     ) -> PyResult<Receiver> {
+        if let Some(number) = self.known(value) {
+            return Ok(Receiver::Instance(number));
+        }
+        if has_equality(value)?
+            && let Ok(key) = key_of(space, value)
+        {
+            let class = value.get_type().into_any();
+            let number = match self.known(&class) {
+                Some(number) => number,
+                None => self.register(name, &class)?,
+            };
+            return Ok(Receiver::Content(number, key));
+        }
+        self.register(name, value).map(Receiver::Instance)
+    }
+
+    /// The number of `value`, if it has one.
+    fn known(&self, value: &Bound<'_, PyAny>) -> Option<u64> {
         let py = value.py();
         let address = value.as_ptr() as usize;
         let known = self
@@ -65,17 +84,9 @@ impl Instances {
             .lock()
             .get(&address)
             .map(|(number, known)| (*number, known.clone_ref(py)));
-        if let Some((number, known)) = known
-            && known.bind(py).upgrade().is_some_and(|living| living.is(value))
-        {
-            return Ok(Receiver::Instance(number));
-        }
-        if has_equality(value)?
-            && let Ok(key) = key_of(space, value)
-        {
-            return Ok(Receiver::Content(key));
-        }
-        self.register(name, value).map(Receiver::Instance)
+        let (number, known) = known?;
+        let same = known.bind(py).upgrade().is_some_and(|living| living.is(value));
+        same.then_some(number)
     }
 
     fn register(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<u64> {

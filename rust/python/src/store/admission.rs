@@ -21,13 +21,10 @@ pub(super) fn ttl(py: Python<'_>, given: Option<&Bound<'_, PyAny>>, own: Option<
         Ok(seconds) if number && seconds > 0.0 && !given.is_instance_of::<PyBool>() => {
             Ok((seconds != f64::INFINITY).then(|| nanoseconds(seconds).max(1)))
         }
-        _ => {
-            let given = given.repr()?;
-            Err(configuration_error(
-                py,
-                format!("ttl must be a number of seconds above 0, or None, not {given}"),
-            ))
-        }
+        _ => Err(configuration_error(
+            py,
+            format!("ttl must be a number of seconds above 0, or None, not {}", shown(given)),
+        )),
     }
 }
 
@@ -56,12 +53,9 @@ pub(super) fn tags(py: Python<'_>, given: Option<&Bound<'_, PyAny>>) -> PyResult
 /// A weight given as a number.
 pub(super) fn weight(given: &Bound<'_, PyAny>) -> PyResult<u64> {
     given.extract::<u64>().map_err(|_| {
-        let shown = given
-            .repr()
-            .map_or_else(|_| "something else".to_owned(), |shown| shown.to_string());
         configuration_error(
             given.py(),
-            format!("a weight must be an int of bytes, at least 0, not {shown}"),
+            format!("a weight must be an int of bytes, at least 0, not {}", shown(given)),
         )
     })
 }
@@ -112,8 +106,12 @@ pub(super) fn pair<'py>(given: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny
 }
 
 fn refuse(given: &Bound<'_, PyAny>, rule: &str) -> PyErr {
-    match given.repr() {
-        Ok(given_as) => configuration_error(given.py(), format!("{rule}, not {given_as}")),
-        Err(error) => error,
-    }
+    configuration_error(given.py(), format!("{rule}, not {}", shown(given)))
+}
+
+/// The `repr` of what was given; ints of thousands of digits and some broken objects have none.
+fn shown(given: &Bound<'_, PyAny>) -> String {
+    given
+        .repr()
+        .map_or_else(|_| "something else".to_owned(), |shown| shown.to_string())
 }
