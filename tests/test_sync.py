@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
@@ -196,9 +198,7 @@ def test_an_interrupted_call_is_counted_as_cancelled():
     assert optimizer.complete(QUESTION).trace.outcome == "miss"
 
 
-def test_a_caller_interrupted_on_the_portal_ends_its_call(monkeypatch):
-    from concurrent.futures import Future
-
+def test_a_caller_interrupted_on_the_portal_ends_its_call():
     begun, cancelled = threading.Event(), threading.Event()
 
     class Hangs(Scripted):
@@ -209,17 +209,18 @@ def test_a_caller_interrupted_on_the_portal_ends_its_call(monkeypatch):
             finally:
                 cancelled.set()
 
-    def interrupted(future, timeout=None):
-        monkeypatch.undo()
-        assert begun.wait(5)
-        raise KeyboardInterrupt
+    def interrupt():
+        assert begun.wait(10)
+        time.sleep(0.1)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     with Optimizer(Hangs()) as optimizer:
-        optimizer._pipeline.provider._started()
-        monkeypatch.setattr(Future, "result", interrupted)
+        in_another = threading.Thread(target=interrupt)
+        in_another.start()
         with pytest.raises(KeyboardInterrupt):
             optimizer.complete(QUESTION)
         assert cancelled.wait(5)
+        in_another.join()
     assert outcomes(optimizer) == ["cancelled"]
 
 
