@@ -20,7 +20,7 @@ $(READY): pyproject.toml Cargo.lock $(RUST_SOURCES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "resopt needs Python 3.11 or newer: run make PYTHON=python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "maturin>=1.14,<2"
-	$(BIN)/maturin develop --release --quiet --extras dev
+	$(BIN)/maturin develop --release --quiet --extras dev,cli,http,server,prices
 	@touch $@
 
 demo: $(READY)
@@ -39,7 +39,7 @@ check: $(READY)
 	cargo fmt --all --check
 
 bench: $(READY)
-	$(BIN)/maturin develop --release --quiet --extras dev,bench
+	$(BIN)/maturin develop --release --quiet --extras dev,cli,http,server,prices,bench
 	$(BIN)/python benches/run.py
 
 # libFuzzer on a stable compiler: the coverage flags that cargo-fuzz would set.
