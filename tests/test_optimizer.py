@@ -7,7 +7,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from asking import CALL_COST, PRICES, USAGE, Scripted, ask, body, outcomes, wait_for
-from resopt import AsyncOptimizer, Freshness, Ledger, ManualClock, Request, ResponseCache, Scope
+from resopt import AsyncOptimizer, Freshness, Ledger, ManualClock, Request, Response, ResponseCache, Scope
 from resopt.errors import (
     CacheMissError,
     ClosedError,
@@ -572,3 +572,51 @@ async def test_an_answer_with_broken_parts_reaches_its_caller_and_is_not_kept(op
     provider.fields["tool_calls"] = None
     assert (await optimizer.complete(QUESTION)).text == f"1: {QUESTION}"
     assert (optimizer.skipped, len(optimizer.cache)) == ({"admit": 1}, 0)
+
+
+async def test_who_asks_after_an_invalidation_gets_an_answer_made_after_it():
+    release = anyio.Event()
+    numbers = iter(range(1, 9))
+
+    class Slow:
+        name = "slow"
+
+        async def complete(self, request):
+            number = next(numbers)
+            if number == 1:
+                await release.wait()
+            return Response(text=f"answer {number}", model="gpt-4o", finish_reason="stop")
+
+        async def aclose(self):
+            pass
+
+    got = {}
+
+    async def ask(name):
+        got[name] = (await optimizer.complete("What is Python?")).text
+
+    async with AsyncOptimizer(Slow()) as optimizer, anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, "before")
+        await anyio.wait_all_tasks_blocked()
+        optimizer.cache.clear()
+        await ask("after")
+        release.set()
+    assert got == {"before": "answer 1", "after": "answer 2"}
+    assert optimizer.lookup("What is Python?").text == "answer 2"
+
+
+async def test_a_call_cut_off_is_counted_because_nobody_knows_its_price():
+    class Endless:
+        name = "endless"
+
+        async def complete(self, request):
+            await anyio.sleep_forever()
+
+        async def aclose(self):
+            pass
+
+    async with AsyncOptimizer(Endless(), prices=PRICES) as optimizer:
+        with anyio.move_on_after(0.05):
+            await optimizer.complete(QUESTION)
+        await wait_for(lambda: optimizer.cut_off == 1)
+        assert outcomes(optimizer) == ["cancelled"]

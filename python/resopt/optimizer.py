@@ -7,6 +7,7 @@ admitted when it is good, and every request leaves one record in the ledger, wha
 from __future__ import annotations
 
 import threading
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,8 @@ class AsyncOptimizer:
         ledger: where records go; a new one with `prices` when None.
 
     A stage that fails unexpectedly (a rule, a price, …) is skipped and logged; `skipped` counts those, by stage.
+    `cut_off` counts calls upstream that were cancelled because nobody waited any more: the provider may bill them all
+    the same, and nobody can say how much.
 
     Raises:
         ConfigurationError: an argument is of the wrong type, or both prices and a ledger are given.
@@ -72,7 +75,8 @@ class AsyncOptimizer:
         self.ledger.attach(self.cache.figures)
         self.flight: Any = Flight(on_unclaimed=self._unclaimed)
         self.skipped: dict[str, int] = {}
-        self._lock = threading.Lock()  # guards `skipped`
+        self.cut_off = 0
+        self._lock = threading.Lock()  # guards `skipped` and `cut_off`
         self._closed = False
 
     async def complete(self, request: Request | str, **parameters: Any) -> Response:
@@ -105,7 +109,7 @@ class AsyncOptimizer:
                 return self._record(request, response, started, outcome="bypass", steps=response.trace.steps)
             # What is sent, perhaps for others too and some time from now, must be what was keyed.
             request = _with_body(request, snapshot(request.body))
-            landed = await self.flight.run(plan.key + request.cache[:1].encode(), self._miss, request, plan)
+            landed = await self.flight.run(_flight_key(request, plan.key), self._miss, request, plan)
             return self._land(request, plan, landed, started)
         except BaseException as error:
             self._record_failure(error, started, request.model, request.scope)
@@ -167,9 +171,10 @@ class AsyncOptimizer:
         stored = self.cache.landed(request, plan)
         if stored is not None:
             return request, stored
-        with self.cache.filling(request, plan) as filling:
+        flying = None if plan.key is None else partial(self.flight.detach, _flight_key(request, plan.key))
+        with self.cache.filling(request, plan, flying) as filling:
             asked_at = perf_counter()
-            response = await self.provider.complete(request)
+            response = await self._call(request)
             seconds = perf_counter() - asked_at
             if not isinstance(response, Response):
                 raise ProviderResponseError(
@@ -181,7 +186,16 @@ class AsyncOptimizer:
             except Exception as error:  # noqa: BLE001 - invariant 8: the answer is there, and paid for
                 admitted = self._skip("admit", error)
         asked = Step("provider", self.provider.name, "", response.latency)
-        return request, _traced(response, Trace(steps=(*plan.steps, asked, admitted)))
+        return request, response.traced(Trace(steps=(*plan.steps, asked, admitted)))
+
+    async def _call(self, request: Request) -> Response:
+        try:
+            return await self.provider.complete(request)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                with self._lock:
+                    self.cut_off += 1
+            raise
 
     def _land(self, request: Request, plan: Plan, landed: Landed[tuple[Request, Response]], started: float) -> Response:
         (_, response), first = landed
@@ -234,7 +248,7 @@ class AsyncOptimizer:
             )
         except Exception as error:  # noqa: BLE001 - invariant 8: an answer is worth more than its record
             steps = (*steps, self._skip("record", error))
-            return _traced(response, Trace(outcome=outcome, mechanism=mechanism, key=key, age=age, steps=steps))
+            return response.traced(Trace(outcome=outcome, mechanism=mechanism, key=key, age=age, steps=steps))
         trace = Trace(
             id=record.id,
             outcome=outcome,
@@ -248,7 +262,7 @@ class AsyncOptimizer:
             latency=record.latency,
             baseline_latency=record.baseline_latency,
         )
-        return _traced(response, trace)
+        return response.traced(trace)
 
     def _record_failure(self, error: BaseException, started: float, model: str = "", scope: Scope = EVERYONE) -> None:
         try:
@@ -306,20 +320,10 @@ def as_request(request: Request | str, parameters: dict[str, Any]) -> Request:
     return request
 
 
+def _flight_key(request: Request, key: bytes) -> bytes:
+    """A `refresh` wants an answer begun after it was asked for: it joins no call of another mode."""
+    return key + request.cache[:1].encode()
+
+
 def _with_body(request: Request, body: dict[str, Any]) -> Request:
     return msgspec.structs.replace(request, body=body)
-
-
-def _traced(response: Response, trace: Trace) -> Response:
-    """The same answer with another trace: each caller has a response of their own."""
-    return Response(
-        text=response.text,
-        model=response.model,
-        usage=response.usage,
-        finish_reason=response.finish_reason,
-        tool_calls=response.tool_calls,
-        body=response.body,
-        created_at=response.created_at,
-        latency=response.latency,
-        trace=trace,
-    )

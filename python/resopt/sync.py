@@ -111,6 +111,9 @@ class _BlockingFlight:
     async def run(self, key: Hashable, call: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> Landed[T]:
         return self._flight.run_blocking(key, _driven, call, args)
 
+    def detach(self, key: Hashable) -> None:
+        self._flight.detach(key)
+
 
 def _driven(call: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:
     return drive(call(*args))

@@ -308,6 +308,10 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
         """The provider's reply, decoded afresh: the caller may change it without anyone else noticing."""
         return msgspec.json.decode(self.body) if self.body else {}
 
+    def traced(self, trace: Trace) -> Response:
+        """The same answer with another trace: each caller has a response of their own."""
+        return msgspec.structs.replace(self, trace=trace)
+
     @property
     def weight(self) -> int:
         """Bytes held for this answer: its texts and reply as UTF-8 plus a fixed 256 for the structs around them."""

@@ -77,18 +77,25 @@ class Filling:
 
     __slots__ = ("_admit", "_fill", "_store")
 
-    def __init__(self, store: Cache, plan: Plan, tags: tuple[str, ...], admit: Callable[[Response], Step]) -> None:
+    def __init__(
+        self,
+        store: Cache,
+        plan: Plan,
+        tags: tuple[str, ...],
+        admit: Callable[[Response], Step],
+        detach: Callable[[], None] | None,
+    ) -> None:
         self._store, self._admit = store, admit
-        self._fill = None if plan.key is None else Fill(store, Digest(plan.key), tags=tags)
+        self._fill = None if plan.key is None else Fill(store, Digest(plan.key), tags=tags, detach=detach)
 
     def __enter__(self) -> Self:
         if self._fill is not None:
-            self._store.fills.add(self._fill)
+            self._fill.begin()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._fill is not None:
-            self._store.fills.discard(self._fill)
+            self._fill.end()
 
     def admit(self, response: Response) -> Step:
         """Keep the answer, unless its key or a tag was invalidated since this began."""

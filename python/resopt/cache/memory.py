@@ -177,7 +177,7 @@ class Cache(Store):
         for fill in tuple(self.fills):
             if fill.valid and (digest is None or fill.digest == digest) and (tag is None or tag in fill.tags):
                 fill.valid = False
-                self.flight.detach(bytes(fill.digest))
+                fill.detach()
 
 
 class Fill:
@@ -189,7 +189,7 @@ class Fill:
         valid: turned off when the key or a tag is invalidated while the value is being made.
     """
 
-    __slots__ = ("_cache", "_skip", "_ttl", "_weight", "digest", "tags", "valid")
+    __slots__ = ("_cache", "_detach", "_skip", "_ttl", "_weight", "digest", "tags", "valid")
 
     def __init__(
         self,
@@ -200,41 +200,55 @@ class Fill:
         tags: Iterable[str] | None = None,
         weight: int | None = None,
         skip: Callable[[Any], object] | None = None,
+        detach: Callable[[], None] | None = None,
     ) -> None:
         if isinstance(tags, str):
             raise ConfigurationError(f'tags must be an iterable of str, such as ("{tags}",), not a str')
+        self._detach = detach
         self._cache, self.digest, self.valid = cache, digest, True
         self._ttl, self.tags, self._weight, self._skip = ttl, tuple(tags or ()), weight, skip
 
+    def begin(self) -> None:
+        """From now on an invalidation reaches this value."""
+        self._cache.fills.add(self)
+
     def run_blocking(self, make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Make the value and store it, unless another flight landed since the caller looked."""
-        self._cache.fills.add(self)
+        self.begin()
         try:
             value = self._cache.peek(self.digest, ABSENT)
             if value is ABSENT:
                 value = make(*args, **kwargs)
                 self._store(value)
         finally:
-            self._end()
+            self.end()
         return value
 
     async def run(self, make: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         """The same for an async function."""
-        self._cache.fills.add(self)
+        self.begin()
         try:
             value = self._cache.peek(self.digest, ABSENT)
             if value is ABSENT:
                 value = await make(*args, **kwargs)
                 self._store(value)
         finally:
-            self._end()
+            self.end()
         return value
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """The value is made, or never will be."""
         # In this order: a call that invalidations no longer reach must not be joined any more.
         if self.valid:
-            self._cache.flight.detach(bytes(self.digest))
+            self.detach()
         self._cache.fills.discard(self)
+
+    def detach(self) -> None:
+        """Let nobody else join the call that makes this value."""
+        if self._detach is None:
+            self._cache.flight.detach(bytes(self.digest))
+        else:
+            self._detach()
 
     def _store(self, value: Any) -> None:
         if self._skip is not None and self._skip(value):

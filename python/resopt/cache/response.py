@@ -188,11 +188,14 @@ class ResponseCache:
         kept = self._store.set(Digest(plan.key), stored, ttl=plan.ttl, tags=tags, weight=stored.weight)
         return _KEPT if kept else Step("admit", "refused", "heavier than max_bytes")
 
-    def filling(self, request: Request, plan: Plan) -> Filling:
-        """Watch over an answer in the making: `admit` it through this, and an invalidation meanwhile is honoured."""
+    def filling(self, request: Request, plan: Plan, detach: Callable[[], None] | None = None) -> Filling:
+        """Watch over an answer in the making: `admit` it through this, and an invalidation meanwhile is honoured.
+
+        `detach` keeps newcomers from joining the call that makes it; called when it is invalidated, and when it ends.
+        """
         user = request.scope.user if plan.decision.personal else None
         tags = (*request.tags, *own_tags(request, None, user))
-        return Filling(self._store, plan, tags, partial(self.admit, request, plan=plan))
+        return Filling(self._store, plan, tags, partial(self.admit, request, plan=plan), detach)
 
     def get(self, prompt: str, **parameters: Any) -> str | None:
         """The stored answer to a prompt, or None; `parameters` as in `Request.chat`."""
@@ -269,17 +272,7 @@ class ResponseCache:
             age=max(0.0, self._wall_clock() - stored.stored_at),
             steps=_EXACT if exact else _FOLDED,
         )
-        return Response(
-            text=answer.text,
-            model=answer.model,
-            usage=answer.usage,
-            finish_reason=answer.finish_reason,
-            tool_calls=answer.tool_calls,
-            body=answer.body,
-            created_at=answer.created_at,
-            latency=answer.latency,
-            trace=trace,
-        )
+        return answer.traced(trace)
 
     def _personal_key(self, request: Request) -> bytes | None:
         """The user's own key, when the answer is theirs alone and may be stored."""

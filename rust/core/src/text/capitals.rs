@@ -24,6 +24,7 @@ const OTHER_WORDS: &[&str] = &[
     "cap",   // theorem, farm policy
     "cat",   // scan
     "chip",  // children's insurance
+    "co",    // carbon monoxide, Colorado
     "cobra", // continued insurance
     "cod",   // cash on delivery
     "cola",  // living-cost adjustment
@@ -37,6 +38,7 @@ const OTHER_WORDS: &[&str] = &[
     "fit",   // fecal test, Garmin file
     "gap",   // insurance
     "gas",   // assembler
+    "gb",    // gigabyte, not gigabit
     "gem",   // government marketplace
     "get",   // HTTP method
     "go",    // gene ontology
@@ -46,6 +48,7 @@ const OTHER_WORDS: &[&str] = &[
     "in",    // Indiana
     "ira",   // retirement account, army
     "it",    // information technology
+    "kb",    // kilobyte, not kilobit
     "lamp",  // web stack
     "led",   // light
     "mac",   // network address
@@ -53,9 +56,11 @@ const OTHER_WORDS: &[&str] = &[
     "map",   // arterial pressure
     "mat",   // tax
     "max",   // aircraft
+    "mb",    // megabyte, not megabit
     "me",    // Maine, fatigue syndrome
     "met",   // exercise unit
     "mod",   // defence ministry
+    "mw",    // megawatt, not milliwatt
     "nice",  // health institute
     "nor",   // logic gate
     "oh",    // Ohio
@@ -101,6 +106,7 @@ const OTHER_WORDS: &[&str] = &[
     "swift", // bank network
     "tan",   // one-time bank number
     "tar",   // archive
+    "tb",    // terabyte, not terabit
     "tin",   // tax number
     "tips",  // inflation bonds
     "trim",  // disk command
