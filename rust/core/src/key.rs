@@ -39,6 +39,9 @@ pub use stream::{Calendar, KeyStream, NotANumber};
 /// Version of the grammar above; part of every key.
 pub const SCHEMA: u8 = 1;
 
+/// The longest text, in octets, that fits one block of the hash together with its tag and length.
+pub const SHORT_TEXT: usize = 62;
+
 /// Separates resopt's key derivation from every other use of BLAKE3.
 const DERIVATION: &str = "resopt 2026-11 key space from schema, namespace and secret";
 
@@ -66,6 +69,20 @@ impl KeySpace {
         Self {
             key: *material.finalize().as_bytes(),
         }
+    }
+
+    /// The key of a text of at most [`SHORT_TEXT`] octets, the commonest key, without a stream; None for a longer one.
+    #[inline]
+    #[must_use]
+    pub fn short_text(&self, text: &[u8]) -> Option<Key> {
+        let mut written = [0; 2 + SHORT_TEXT];
+        let (head, room) = written.split_at_mut(2);
+        room.get_mut(..text.len())?.copy_from_slice(text);
+        head.copy_from_slice(&[stream::TEXT, u8::try_from(text.len()).ok()?]);
+        let digest = blake3::keyed_hash(&self.key, &written[..2 + text.len()]);
+        let mut key = [0; 16];
+        key.copy_from_slice(&digest.as_bytes()[..16]);
+        Some(Key(key))
     }
 }
 

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use resopt_core::key::{Calendar, Key, KeySpace, KeyStream, NotANumber};
+use resopt_core::key::{Calendar, Key, KeySpace, KeyStream, NotANumber, SHORT_TEXT};
 
 fn key(write: impl FnOnce(&mut KeyStream)) -> Key {
     let mut stream = KeyStream::default();
@@ -158,4 +158,15 @@ fn a_question_is_its_folding() {
         key(|stream| stream.lossless(b"a\r\n")),
         key(|stream| stream.text(b"a\n"))
     );
+}
+
+#[test]
+fn a_short_text_has_the_key_that_the_stream_gives_it() {
+    let space = KeySpace::new("test", None);
+    let text = [b'x'; SHORT_TEXT + 1];
+    for length in 0..=SHORT_TEXT {
+        let written = key(|stream| stream.text(&text[..length]));
+        assert_eq!(space.short_text(&text[..length]), Some(written), "{length} octets");
+    }
+    assert_eq!(space.short_text(&text), None);
 }

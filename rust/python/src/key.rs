@@ -39,6 +39,12 @@ pub(crate) fn keyed(space: &key::KeySpace, write: impl FnOnce(&mut KeyStream) ->
 /// # Errors
 /// `UnkeyableError` naming the path to what is not plain data; whatever Python code of the value raises.
 pub(crate) fn key_of(space: &key::KeySpace, value: &Bound<'_, PyAny>) -> PyResult<Key> {
+    if let Ok(text) = value.cast_exact::<PyString>()
+        && let Ok(text) = text.to_str()
+        && let Some(key) = space.short_text(text.as_bytes())
+    {
+        return Ok(key);
+    }
     keyed(space, |stream| walk(value.py(), value, stream))
 }
 

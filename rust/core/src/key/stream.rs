@@ -6,6 +6,9 @@ use crate::text::normalise;
 /// Bytes gathered before they are handed to the hasher; below this a key costs one pass and no set-up.
 const SPILL: usize = 64 * 1024;
 
+/// Tag of text; `KeySpace::short_text` writes it too.
+pub(super) const TEXT: u8 = 0x05;
+
 /// A float that is not a number has no key: it does not equal itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotANumber;
@@ -131,7 +134,7 @@ impl KeyStream {
 
     /// Text as UTF-8 (lone surrogates as three octets each).
     pub fn text(&mut self, text: &[u8]) {
-        self.octet(0x05);
+        self.octet(TEXT);
         self.run(text);
     }
 
