@@ -447,3 +447,13 @@ def test_get_and_set(cache):
 def test_options_that_make_no_sense_are_refused_by_name(options, named):
     with pytest.raises(ResoptError, match=named):
         ResponseCache(**options)
+
+
+def test_a_snapshot_shares_nothing_that_a_caller_can_change():
+    from resopt.cache.kept import snapshot
+
+    data, parts = bytearray(b"ab"), [{"text": "one"}]
+    kept = snapshot({"data": data, "parts": parts, "pair": (parts, 1)})
+    data[0], parts[0]["text"] = 0x7A, "two"
+    parts.append("three")
+    assert kept == {"data": b"ab", "parts": [{"text": "one"}], "pair": ([{"text": "one"}], 1)}

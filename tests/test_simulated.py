@@ -315,7 +315,7 @@ def run_cli(*arguments, code="import sys; from resopt.cli import main; sys.exit(
 
 
 def test_the_command_line_serves_until_interrupted():
-    command = [sys.executable, "-W", "error", "-m", "resopt.cli", "simulate", "--port", "0", "--model", "m:8b:1:2:0:0"]
+    command = [sys.executable, "-W", "error", "-m", "resopt", "simulate", "--port", "0", "--model", "m:8b:1:2:0:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().strip()
         reply = httpx2.post(f"{url}/chat/completions", json={**QUESTION, "model": "m:8b"})

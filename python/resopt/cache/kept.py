@@ -96,4 +96,4 @@ def _copied(value: Any) -> Any:
         return [_copied(inner) for inner in value]
     if kind is tuple:
         return tuple(_copied(inner) for inner in value)
-    return value
+    return bytes(value) if kind is bytearray else value

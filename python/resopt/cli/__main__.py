@@ -1,8 +1,0 @@
-"""`python -m resopt.cli`, for where the script is not on the path."""
-
-import sys
-
-from resopt.cli import main
-
-if __name__ == "__main__":
-    sys.exit(main())
