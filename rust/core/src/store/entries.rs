@@ -1,11 +1,11 @@
-//! The entries themselves: a dense array of slots and the table that finds a slot by key.
+//! The entries themselves: a dense array of slots and the index that finds a slot by key.
 //!
-//! A slot is half a cache line when the value is a pointer. The table holds 4-byte slot numbers only; the hash
-//! is half of the key, which is a digest already, so nothing is hashed twice and no key is stored twice.
+//! A slot is half a cache line when the value is a pointer. The hash is a quarter of the key, which is a digest
+//! already, so nothing is hashed twice and no key is stored twice.
 
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use super::index::Index;
 
 /// A 128-bit digest of whatever the value answers. Equal digests mean equal questions.
 pub type Digest = [u8; 16];
@@ -49,7 +49,7 @@ const SMALL: usize = 64;
 pub(crate) struct Entries<V> {
     slots: Vec<Slot<V>>,
     origins: Vec<Origin>,
-    table: HashTable<u32>,
+    index: Index,
 }
 
 impl<V> Entries<V> {
@@ -57,7 +57,7 @@ impl<V> Entries<V> {
         Self {
             slots: Vec::new(),
             origins: Vec::new(),
-            table: HashTable::new(),
+            index: Index::new(),
         }
     }
 
@@ -72,9 +72,7 @@ impl<V> Entries<V> {
 
     #[inline]
     pub(crate) fn find(&self, key: &Digest) -> Option<u32> {
-        self.table
-            .find(hash(key), |&slot| self.slots[slot as usize].key == *key)
-            .copied()
+        self.index.find(hash(key), |slot| self.slots[slot as usize].key == *key)
     }
 
     #[inline]
@@ -97,7 +95,7 @@ impl<V> Entries<V> {
         let hash = hash(&entry.key);
         self.slots.push(entry);
         self.origins.push(origin);
-        self.list(hash, slot);
+        self.index.insert(hash, slot);
         slot
     }
 
@@ -111,7 +109,7 @@ impl<V> Entries<V> {
         let old = std::mem::replace(&mut self.slots[slot as usize], entry);
         self.origins[slot as usize] = origin;
         if moves {
-            self.list(hash(&key), slot);
+            self.index.insert(hash(&key), slot);
         }
         old.value
     }
@@ -129,9 +127,7 @@ impl<V> Entries<V> {
         let last = (self.slots.len() - 1) as u32;
         if last != slot {
             let moved = hash(&self.slots[last as usize].key);
-            if let Some(listed) = self.table.find_mut(moved, |&listed| listed == last) {
-                *listed = slot;
-            }
+            self.index.relocate(moved, last, slot);
         }
         let taken = self.slots.swap_remove(slot as usize);
         let origin = self.origins.swap_remove(slot as usize);
@@ -139,17 +135,9 @@ impl<V> Entries<V> {
         Some((taken.value, origin))
     }
 
-    fn list(&mut self, hash_of_key: u64, slot: u32) {
-        let slots = &self.slots;
-        self.table
-            .insert_unique(hash_of_key, slot, |&slot| hash(&slots[slot as usize].key));
-    }
-
     fn unlist(&mut self, slot: u32) {
         let key = hash(&self.slots[slot as usize].key);
-        if let Ok(listed) = self.table.find_entry(key, |&listed| listed == slot) {
-            listed.remove();
-        }
+        self.index.remove(key, slot);
     }
 
     // Memory follows the live entries down as it followed them up: amortised, a few moves per removal.
@@ -159,18 +147,13 @@ impl<V> Entries<V> {
             self.slots.shrink_to((live * 2).max(SMALL));
             self.origins.shrink_to((live * 2).max(SMALL));
         }
-        if live < self.table.capacity() / 8 && self.table.capacity() > SMALL {
-            let slots = &self.slots;
-            self.table
-                .shrink_to((live * 2).max(SMALL), |&slot| hash(&slots[slot as usize].key));
-        }
     }
 }
 
-/// Half of a digest: as good a hash as any.
+/// A quarter of a digest: as good a hash as any.
 #[inline]
-fn hash(key: &Digest) -> u64 {
-    u64::from_le_bytes(std::array::from_fn(|byte| key[byte]))
+fn hash(key: &Digest) -> u32 {
+    u32::from_le_bytes(std::array::from_fn(|byte| key[byte]))
 }
 
 #[cfg(test)]

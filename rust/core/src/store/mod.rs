@@ -1,14 +1,16 @@
 //! Answers in memory: opaque values under 16-byte keys, bounded in number, in bytes and in time.
 //!
-//! [`store::Store`] is the whole of it: one lock around a dense array of entries ([`entries`]), their order of use
-//! ([`recency`]), their deadlines ([`expiry`]) and their [`tags`]; [`clock`] says what time it is. The parts know
-//! entries only by their position (a *slot*) and each keeps its own compact arrays, so that a hit touches few cache
-//! lines. Slots are dense: when an entry goes, the last one moves into its place, so memory follows the live entries.
+//! [`store::Store`] is the whole of it: one lock around a dense array of entries ([`entries`], found through
+//! [`index`]), their order of use ([`recency`]), their deadlines ([`expiry`]) and their [`tags`]; [`clock`] says what
+//! time it is. The parts know entries only by their position (a *slot*) and each keeps its own compact arrays, so that
+//! a hit touches few cache lines. Slots are dense: when an entry goes, the last one moves into its place, so memory
+//! follows the live entries.
 
 pub mod clock;
 mod counters;
 mod entries;
 mod expiry;
+mod index;
 mod recency;
 mod state;
 #[expect(
