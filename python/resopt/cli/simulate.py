@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from resopt.providers.simulated import SimulatedModel
-    from resopt.providers.simulated_app import SimulatedStats
+    from resopt.providers.simulated_counters import SimulatedStats
 
 _PICODOLLARS = 10**12
 

@@ -11,8 +11,9 @@ import msgspec
 
 from resopt.errors import ConfigurationError, InvalidRequestError
 from resopt.providers.checks import require_seconds, require_whole
+from resopt.providers.dialect import UnusableReplyError
 from resopt.providers.failures import Failures, is_out_of_quota
-from resopt.providers.openai_reply import UnusableReplyError, to_response
+from resopt.providers.openai_reply import to_response
 from resopt.providers.retry import RetryPolicy, send
 from resopt.providers.transport import (
     AsyncTransport,

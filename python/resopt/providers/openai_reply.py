@@ -11,12 +11,9 @@ from typing import Any
 
 import msgspec
 
+from resopt.providers.dialect import UnusableReplyError
 from resopt.providers.failures import explanation
-from resopt.types import Response, ToolCall, Usage
-
-
-class UnusableReplyError(Exception):
-    """A body that is no chat completion; the text says why."""
+from resopt.types import COMPLETE, Response, ToolCall, Usage
 
 
 class _Function(msgspec.Struct):
@@ -47,20 +44,24 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _InputDetails(msgspec.Struct):
+class InputDetails(msgspec.Struct):
+    """What of the input came from, or went to, the provider's prefix cache."""
+
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
 
 
-class _OutputDetails(msgspec.Struct):
+class OutputDetails(msgspec.Struct):
+    """What of the output nobody sees."""
+
     reasoning_tokens: int | None = None
 
 
 class _Usage(msgspec.Struct):
     prompt_tokens: int
     completion_tokens: int = 0
-    prompt_tokens_details: _InputDetails | None = None
-    completion_tokens_details: _OutputDetails | None = None
+    prompt_tokens_details: InputDetails | None = None
+    completion_tokens_details: OutputDetails | None = None
 
 
 class _Completion(msgspec.Struct):
@@ -96,17 +97,14 @@ def to_response(body: bytes, seconds: float) -> Response:
         raise UnusableReplyError(f"an error in place of an answer: {explanation(body) or completion.error}")
     if not completion.choices:
         raise UnusableReplyError("no choices")
-    choice = completion.choices[0]
-    message = choice.message
-    text = message.content if isinstance(message.content, str) else _join(message.content)
-    finish_reason = choice.finish_reason
-    if message.refusal and not text:
-        text, finish_reason = message.refusal, "refusal"
+    first, *others = completion.choices
+    message = first.message
+    ends = [_end(first), *(_end(other) if _says_something(other.message) else "empty" for other in others)]
     return Response(
-        text=text,
+        text=_text(message) or message.refusal or "",
         model=completion.model or "",
         usage=_usage(completion.usage) if isinstance(completion, _Completion) else None,
-        finish_reason=finish_reason,
+        finish_reason=next((end for end in ends if end not in COMPLETE), ends[0]),
         tool_calls=_tool_calls(message) if message.tool_calls or message.function_call else (),
         body=body,
         created_at=time.time(),
@@ -133,9 +131,21 @@ def _decode_without_usage(body: bytes) -> _CompletionWithoutUsage:
         raise UnusableReplyError(f"not a chat completion: {error}") from None
 
 
-def _join(parts: list[_Part] | None) -> str:
-    """Text of a content that is a list of parts (Mistral); parts without text, such as images, count as nothing."""
-    return "".join(part.text or "" for part in parts or ())
+def _text(message: _Message) -> str:
+    """The text, also of a list of parts (Mistral); parts without text, such as images, count as nothing."""
+    if isinstance(message.content, str):
+        return message.content
+    return "".join(part.text or "" for part in message.content or ())
+
+
+def _says_something(message: _Message) -> bool:
+    return bool(_text(message).strip() or message.refusal or message.tool_calls or message.function_call)
+
+
+def _end(choice: _Choice) -> str | None:
+    """How a choice ended; of several, the worst one speaks for the reply."""
+    refused = choice.message.refusal and not _text(choice.message) and choice.finish_reason in COMPLETE
+    return "refusal" if refused else choice.finish_reason
 
 
 def _tool_calls(message: _Message) -> tuple[ToolCall, ...]:
@@ -150,20 +160,26 @@ def _tool_calls(message: _Message) -> tuple[ToolCall, ...]:
 
 
 def _usage(usage: _Usage | None) -> Usage | None:
-    """The tokens billed; None when the provider did not say, or said what cannot be (a part above its total)."""
     if usage is None:
         return None
-    details = usage.prompt_tokens_details
-    cached = (details.cached_tokens or 0) if details is not None else 0
-    written = (details.cache_write_tokens or 0) if details is not None else 0
-    outputs = usage.completion_tokens_details
+    return usage_of(
+        usage.prompt_tokens, usage.prompt_tokens_details, usage.completion_tokens, usage.completion_tokens_details
+    )
+
+
+def usage_of(
+    input_tokens: int, inputs: InputDetails | None, output_tokens: int, outputs: OutputDetails | None
+) -> Usage | None:
+    """The tokens billed; None when the provider said what cannot be (a part above its total)."""
+    cached = (inputs.cached_tokens or 0) if inputs is not None else 0
+    written = (inputs.cache_write_tokens or 0) if inputs is not None else 0
     reasoning = (outputs.reasoning_tokens or 0) if outputs is not None else 0
-    if min(cached, written, reasoning, usage.completion_tokens) < 0 or cached + written > usage.prompt_tokens:
+    if min(cached, written, reasoning, output_tokens) < 0 or cached + written > input_tokens:
         return None
     return Usage(
-        input_tokens=usage.prompt_tokens,
+        input_tokens=input_tokens,
         cached_input_tokens=cached,
         cache_write_tokens=written,
-        output_tokens=usage.completion_tokens,
+        output_tokens=output_tokens,
         reasoning_tokens=reasoning,
     )

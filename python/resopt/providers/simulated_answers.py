@@ -41,18 +41,6 @@ _OBJECTS = (
 _OPENINGS = ("", "", "", "In short, ", "As a rule, ", "In practice, ", "Note that ", "For most people, ", "Today ")
 
 
-def known_fault(name: object) -> Fault:
-    """The fault of that name.
-
-    Raises:
-        ConfigurationError: there is none; names those there are.
-    """
-    for fault in FAULTS:
-        if fault == name:
-            return fault
-    raise ConfigurationError(f"{name!r} is no fault; there are: {', '.join(FAULTS)}")
-
-
 class SimulatedModel(msgspec.Struct, frozen=True, kw_only=True):
     """A model of the simulated provider: what it costs and how long it takes.
 
@@ -105,6 +93,14 @@ DEFAULT_MODELS: tuple[SimulatedModel, ...] = (
     SimulatedModel(name="gpt-3.5-turbo", input_price=0.5, output_price=1.5, p50=0.6, p95=1.5),
 )
 """Plausible prices and latencies for a simulation; they are not quoted from anyone."""
+
+OTHER_MODELS: tuple[SimulatedModel, ...] = (
+    SimulatedModel(name="claude-sonnet-4-5", input_price=3.0, output_price=15.0, p50=1.0, p95=2.8),
+    SimulatedModel(name="claude-haiku-4-5", input_price=1.0, output_price=5.0, p50=0.6, p95=1.6),
+    SimulatedModel(name="text-embedding-3-small", input_price=0.02, output_price=0.0, p50=0.1, p95=0.3),
+    SimulatedModel(name="text-embedding-3-large", input_price=0.13, output_price=0.0, p50=0.15, p95=0.4),
+)
+"""More of the kind, for the other APIs; any model answers in any API."""
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,12 +167,20 @@ def fold(question: str) -> str:
 
 
 def text_of(content: Any) -> str:
-    """The text of a message's content: a str, or a list of parts of which the text ones count."""
+    """The text of a message's content: a str, or a list of parts."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        return "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+        return "\n".join(map(_text_of_part, content))
     return ""
+
+
+def _text_of_part(part: Any) -> str:
+    """The text of a part; what is not text is told apart by a digest, so that other images get other answers."""
+    if isinstance(part, dict) and "text" in part:
+        return str(part["text"])
+    digest = hashlib.blake2b(msgspec.json.encode(part, order="deterministic"), digest_size=4).hexdigest()
+    return f"[{part.get('type', 'part') if isinstance(part, dict) else 'part'} {digest}]"
 
 
 def answer(seed: int, model: str, messages: list[dict[str, Any]], choice: int = 0) -> str:

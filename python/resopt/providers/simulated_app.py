@@ -1,14 +1,16 @@
-"""The simulated provider as an ASGI application: OpenAI's chat shape, faults on demand, counters of what it received.
+"""The simulated provider as an ASGI application: the APIs, faults on demand, counters of what it received.
 
-Routes: `POST /v1/chat/completions` (JSON and SSE), `GET /v1/models`, and for tests and demos `GET /stats`,
-`POST /reset`, `GET /last` (the last chat request) and `POST /faults` (a JSON list with one fault, or null for none, for
-each of the next chat requests).
+Routes: `POST /v1/chat/completions`, `/v1/responses`, `/v1/embeddings` and `/v1/messages` (below Azure's roots too),
+`GET /v1/models`, `POST /v1/moderations` and `/v1/messages/count_tokens`, and for tests and demos `GET /stats`, `POST
+/reset`, `GET /recent` (the last API requests) and `POST /faults` (a JSON list with wishes, or null for none, for each
+of the next API requests).
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,68 +19,35 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from resopt.errors import ConfigurationError
-from resopt.providers import simulated_replies as replies
-from resopt.providers.simulated_answers import Fault, Faults, SimulatedModel, known_fault, seeded
+from resopt.providers import simulated_chat, simulated_embeddings, simulated_messages, simulated_responses
+from resopt.providers.simulated_answers import Faults, SimulatedModel, seeded
+from resopt.providers.simulated_counters import LastRequest, ModelCounters, SimulatedStats
+from resopt.providers.simulated_delivery import EventStream, OpenStream, broken, gone, json_response, refusal, whole
+from resopt.providers.simulated_speech import Moment, PromptMemory
+from resopt.providers.simulated_wishes import Wishes, marked_wishes, parse_wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from resopt.providers.simulated_answers import Fault
+    from resopt.providers.simulated_delivery import Api
+    from resopt.providers.simulated_speech import Prompt
 
-class ModelCounters(msgspec.Struct):
-    """What one model was asked: requests, and the tokens and price (picodollars) of its complete answers."""
+_APIS = (simulated_chat.API, simulated_responses.API, simulated_embeddings.API, simulated_messages.API)
+_ROOTS = ("/v1", "/openai/deployments/{deployment}", "/openai", "/openai/v1")
+"""OpenAI's and Anthropic's own root, and Azure's three."""
 
-    requests: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    picodollars: int = 0
+_MOST_RECENT = 256
 
-
-class SimulatedStats(msgspec.Struct):
-    """What the server received and sent.
-
-    Attributes:
-        requests: chat requests that arrived, good and bad.
-        models: counters by the model asked for; unknown models are not listed.
-        statuses: replies sent, by status code.
-        faults: faults injected, by name.
-        in_flight: chat requests being answered now.
-        in_flight_max: most of them at any one time.
-        disconnected: clients that left before their answer was ready.
-    """
-
-    requests: int = 0
-    models: dict[str, ModelCounters] = {}
-    statuses: dict[str, int] = {}
-    faults: dict[str, int] = {}
-    in_flight: int = 0
-    in_flight_max: int = 0
-    disconnected: int = 0
-
-    @property
-    def input_tokens(self) -> int:
-        """Input tokens of all models."""
-        return sum(model.input_tokens for model in self.models.values())
-
-    @property
-    def output_tokens(self) -> int:
-        """Output tokens of all models."""
-        return sum(model.output_tokens for model in self.models.values())
-
-    @property
-    def picodollars(self) -> int:
-        """Price of all answers, in picodollars: what a bill of this server would say."""
-        return sum(model.picodollars for model in self.models.values())
+_MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
+"""How a wrong type deep in a request shows, in schemas and message parts: their outer shape alone is checked before."""
 
 
-class LastRequest(msgspec.Struct, frozen=True):
-    """The last chat request as it arrived: path with query, headers in lower case, body (base64 in JSON)."""
-
-    path: str
-    headers: dict[str, str]
-    body: bytes
+class _ModerationsBody(msgspec.Struct):
+    input: str | list[Any]
 
 
 class SimulatedApp:
@@ -99,17 +68,20 @@ class SimulatedApp:
         self.time_scale = time_scale
         self.api_key = api_key
         self.stats = SimulatedStats()
-        self.last: LastRequest | None = None
-        self.next_faults: deque[Fault | None] = deque()
+        self.recent: deque[LastRequest] = deque(maxlen=_MOST_RECENT)
+        self.next_faults: deque[Wishes] = deque()
+        self.memory = PromptMemory()
         self._arrivals = 0
         self._waiting: set[anyio.CancelScope] = set()
         self._closing = False
         self.asgi = Starlette(
             routes=[
-                Route("/v1/chat/completions", self._chat, methods=["POST"]),
+                *(Route(root + api.path, self._endpoint(api), methods=["POST"]) for root in _ROOTS for api in _APIS),
                 Route("/v1/models", self._list_models),
+                Route("/v1/moderations", self._moderate, methods=["POST"]),
+                Route("/v1/messages/count_tokens", self._count_tokens, methods=["POST"]),
                 Route("/stats", self._get_stats),
-                Route("/last", self._get_last),
+                Route("/recent", self._get_recent),
                 Route("/reset", self._post_reset, methods=["POST"]),
                 Route("/faults", self._post_faults, methods=["POST"]),
             ],
@@ -118,8 +90,9 @@ class SimulatedApp:
     def reset(self) -> None:
         """Forget everything received, so that the same requests get the same delays and faults again."""
         in_flight = self.stats.in_flight
-        self.stats = SimulatedStats(in_flight=in_flight, in_flight_max=in_flight)
-        self.last = None
+        self.stats = SimulatedStats(in_flight=in_flight, in_flight_max=in_flight, streams_open=self.stats.streams_open)
+        self.recent.clear()
+        self.memory = PromptMemory()
         self.next_faults.clear()
         self._arrivals = 0
 
@@ -130,81 +103,118 @@ class SimulatedApp:
             scope.cancel()
 
     def script(self, faults: Iterable[str | None]) -> None:
-        """Let the next chat requests meet these faults, one each; None is none."""
-        self.next_faults.extend([None if name is None else known_fault(name) for name in faults])
+        """Let the next API requests meet these wishes, one each; None is none."""
+        self.next_faults.extend([parse_wishes(name or "") for name in faults])
 
-    async def _chat(self, request: Request) -> Response:
+    def _endpoint(self, api: Api) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            return await self._serve_counted(request, api)
+
+        return endpoint
+
+    async def _serve_counted(self, request: Request, api: Api) -> Response:
         stats = self.stats
         stats.requests += 1
         stats.in_flight += 1
         stats.in_flight_max = max(stats.in_flight_max, stats.in_flight)
+        stats.paths[request.url.path] = stats.paths.get(request.url.path, 0) + 1
         try:
-            response = await self._answer(request)
+            body = await request.body()
+            self._arrivals += 1
+            number = self._arrivals
+            response = await self._answer(request, api, body, number)
         finally:
             # After a reset in between, the new counters carry the request on.
             self.stats.in_flight -= 1
         status = str(response.status_code)
         self.stats.statuses[status] = self.stats.statuses.get(status, 0) + 1
+        response.headers.setdefault(api.request_id, f"req_{self.seed:x}_{number:x}")
         return response
 
-    async def _answer(self, request: Request) -> Response:
-        body = await request.body()
-        query = f"?{request.url.query}" if request.url.query else ""
-        self.last = LastRequest(request.url.path + query, dict(request.headers), body)
-        draw = seeded("request", self.seed, self._arrivals)
-        self._arrivals += 1
+    async def _answer(self, request: Request, api: Api, body: bytes, number: int) -> Response:
+        address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        self.recent.append(LastRequest(address, dict(request.headers), body))
+        draw = seeded("request", self.seed, number - 1)
         try:
-            fault = self._fault(request, self.faults.draw(draw))
+            drawn = self.faults.draw(draw)
             extra = msgspec.json.decode(request.headers.get("x-simulate-headers", "{}"), type=dict[str, str])
-            chat = msgspec.json.decode(body, type=replies.ChatBody)
-            replies.check(chat)
-        except (msgspec.MsgspecError, UnicodeDecodeError, ConfigurationError) as error:
-            return replies.refusal(400, f"The request is malformed: {error}", "invalid_request_error")
-        if self.api_key is not None and request.headers.get("authorization") != f"Bearer {self.api_key}":
+            asked = api.read(body, request.path_params.get("deployment"))
+            wishes = self._wishes(request, asked.prompt, drawn)
+        except (*_MALFORMED, msgspec.MsgspecError, ConfigurationError) as error:
+            return refusal(api, 400, f"The request is malformed: {error}")
+        if self.api_key is not None and not self._admits(request):
             given = request.headers.get("authorization", "none")
-            message = f"Incorrect API key provided: {given}"
-            return replies.refusal(401, message, "invalid_request_error", "invalid_api_key")
-        model = self.models.get(chat.model)
+            return refusal(api, 401, f"Incorrect API key provided: {given}", "invalid_api_key")
+        model = self.models.get(asked.model)
         if model is None:
-            message = f"The model `{chat.model}` does not exist; there are: {', '.join(self.models)}"
-            return replies.refusal(404, message, "invalid_request_error", "model_not_found")
+            message = f"The model `{asked.model}` does not exist; there are: {', '.join(self.models)}"
+            return refusal(api, 404, message, "model_not_found")
         self.stats.models.setdefault(model.name, ModelCounters()).requests += 1
-        response = await self._serve(request, chat, model, fault, model.latency(draw) * self.time_scale)
+        latency = model.latency(draw) * self.time_scale + wishes.first_byte
+        moment = Moment(
+            seed=self.seed, model=model, wishes=wishes, number=number, now=int(time.time()), memory=self.memory
+        )
+        response = await self._serve(request, api, asked, moment, latency)
         response.headers.update(extra)
         return response
 
-    def _fault(self, request: Request, drawn: Fault | None) -> Fault | None:
-        """The fault this request meets: named by its header, or next in the script, or drawn from the rates."""
-        fault = drawn
-        if "x-simulate" in request.headers:
-            fault = known_fault(request.headers["x-simulate"])
-        elif self.next_faults:
-            fault = self.next_faults.popleft()
-        if fault is not None:
-            self.stats.faults[fault] = self.stats.faults.get(fault, 0) + 1
-        return fault
+    def _admits(self, request: Request) -> bool:
+        """Whether the request carries the key, in the way of OpenAI, of Azure or of Anthropic."""
+        headers = request.headers
+        ways = (headers.get("authorization"), headers.get("api-key"), headers.get("x-api-key"))
+        return ways[0] == f"Bearer {self.api_key}" or self.api_key in ways[1:]
 
-    async def _serve(
-        self, request: Request, chat: replies.ChatBody, model: SimulatedModel, fault: Fault | None, latency: float
-    ) -> Response:
-        if fault == "timeout":
+    def _wishes(self, request: Request, prompt: Prompt, drawn: Fault | None) -> Wishes:
+        """What this request meets: what it asks for itself, or what is next in the script, or what was drawn."""
+        asked = [request.headers.get("x-simulate", ""), marked_wishes(prompt.question)]
+        wishes = Wishes(fault=drawn)
+        if any(asked):
+            wishes = parse_wishes(",".join(asked))
+        elif self.next_faults:
+            wishes = self.next_faults.popleft()
+        for name in wishes.names:
+            self.stats.faults[name] = self.stats.faults.get(name, 0) + 1
+        return wishes
+
+    async def _serve(self, request: Request, api: Api, asked: Any, moment: Moment, latency: float) -> Response:
+        wishes, model = moment.wishes, moment.model
+        if wishes.fault == "timeout":
             left = await self._wait(request, self.faults.hang)
-            return replies.gone() if left else replies.refusal(504, "The server took too long.", "server_error")
-        if fault in ("429", "500", "malformed", "html", "empty"):
-            return replies.broken(fault, self.faults.retry_after)
-        completion = replies.complete(self.seed, chat, model, fault, number=self._arrivals, now=int(time.time()))
+            return gone() if left else refusal(api, 504, "The server took too long.")
+        failed = broken(api, wishes, self.faults.retry_after)
+        if failed is not None:
+            return gone() if wishes.first_byte and await self._wait(request, wishes.first_byte) else failed
+        try:
+            reply = api.complete(asked, moment)
+        except _MALFORMED as error:
+            return refusal(api, 400, f"The request is malformed: {error}")
         pace = self.time_scale / model.tokens_per_second if model.tokens_per_second else 0.0
-        if not chat.stream:
-            latency += pace * completion.output_tokens
+        if not asked.stream:
+            latency += pace * reply.output_tokens
         if latency > 0 and await self._wait(request, latency):
-            return replies.gone()
-        counters = self.stats.models[model.name]
-        counters.input_tokens += completion.input_tokens
-        counters.output_tokens += completion.output_tokens
-        counters.picodollars += model.price(completion.input_tokens, completion.output_tokens)
-        if chat.stream:
-            return replies.EventStream(completion, chat, fault, pace)
-        return replies.json_reply(completion, halved=fault == "disconnect")
+            return gone()
+        counters = self.stats.models.setdefault(model.name, ModelCounters())
+        counters.input_tokens += reply.input_tokens
+        counters.output_tokens += reply.output_tokens
+        counters.picodollars += model.price(reply.input_tokens, reply.output_tokens)
+        compressed = wishes.gzip and "gzip" in request.headers.get("accept-encoding", "")
+        if asked.stream:
+            return EventStream(self, api, reply, wishes, pace, compressed=compressed)
+        return whole(reply, wishes, compressed=compressed)
+
+    @contextmanager
+    def stream_open(self, scope: anyio.CancelScope) -> Iterator[OpenStream]:
+        """Count a stream while it is sent, and whether its client left before the end; a stop cancels the scope."""
+        watch = OpenStream()
+        self.stats.streams += 1
+        self.stats.streams_open += 1
+        self._waiting.add(scope)
+        try:
+            yield watch
+        finally:
+            self._waiting.discard(scope)
+            self.stats.streams_open -= 1
+            self.stats.streams_aborted += watch.left
 
     async def _wait(self, request: Request, seconds: float) -> bool:
         """Wait so long, or until the server stops; True when the client left meanwhile."""
@@ -222,23 +232,55 @@ class SimulatedApp:
         self.stats.disconnected += 1
         return True
 
-    async def _list_models(self, _: Request) -> Response:
-        data = [{"id": name, "object": "model", "created": 0, "owned_by": "simulation"} for name in self.models]
-        return replies.json_response({"object": "list", "data": data})
+    def _count(self, request: Request) -> None:
+        self.stats.paths[request.url.path] = self.stats.paths.get(request.url.path, 0) + 1
+
+    async def _list_models(self, request: Request) -> Response:
+        self._count(request)
+        data = [
+            {
+                "id": name,
+                "object": "model",
+                "created": 0,
+                "owned_by": "simulation",
+                "type": "model",
+                "display_name": name,
+            }
+            for name in self.models
+        ]
+        return json_response({"object": "list", "data": data, "has_more": False})
+
+    async def _moderate(self, request: Request) -> Response:
+        self._count(request)
+        try:
+            asked = msgspec.json.decode(await request.body(), type=_ModerationsBody)
+        except msgspec.MsgspecError as error:
+            return refusal(simulated_chat.API, 400, f"The request is malformed: {error}")
+        result = {"flagged": False, "categories": {}, "category_scores": {}, "category_applied_input_types": {}}
+        results = [result] * (len(asked.input) if isinstance(asked.input, list) else 1)
+        return json_response({"id": "modr-0", "model": "omni-moderation-latest", "results": results})
+
+    async def _count_tokens(self, request: Request) -> Response:
+        self._count(request)
+        try:
+            asked = msgspec.json.decode(await request.body(), type=simulated_messages.MessagesBody)
+        except msgspec.MsgspecError as error:
+            return refusal(simulated_messages.API, 400, f"The request is malformed: {error}")
+        return json_response({"input_tokens": asked.prompt.tokens})
 
     async def _get_stats(self, _: Request) -> Response:
-        return replies.json_response(self.stats)
+        return json_response(self.stats)
 
-    async def _get_last(self, _: Request) -> Response:
-        return replies.json_response(self.last)
+    async def _get_recent(self, _: Request) -> Response:
+        return json_response(list(self.recent))
 
     async def _post_reset(self, _: Request) -> Response:
         self.reset()
-        return replies.json_response(self.stats)
+        return json_response(self.stats)
 
     async def _post_faults(self, request: Request) -> Response:
         try:
-            self.script(msgspec.json.decode(await request.body(), type=list[Any]))
+            self.script(msgspec.json.decode(await request.body(), type=list[str | None]))
         except (msgspec.MsgspecError, ConfigurationError) as error:
-            return replies.refusal(400, str(error), "invalid_request_error")
-        return replies.json_response({"scripted": len(self.next_faults)})
+            return json_response({"error": str(error)}, 400)
+        return json_response({"scripted": len(self.next_faults)})
