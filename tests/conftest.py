@@ -5,9 +5,13 @@ import time
 
 import pytest
 
+from compatibility import pytest_collection_finish, pytest_runtest_logreport, pytest_sessionfinish
 from provider_faces import ask, running, server
 
-__all__ = ["anyio_backend", "ask", "flight", "nothing_is_logged", "running", "server"]
+__all__ = [
+    "anyio_backend", "ask", "flight", "nothing_is_logged", "pytest_collection_finish", "pytest_runtest_logreport",
+    "pytest_sessionfinish", "running", "server",
+]  # fmt: skip
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -23,7 +23,7 @@ import pytest
 from resopt import key as key_module
 from resopt._core import KeySpace, RequestShape
 from resopt.errors import ConfigurationError, InvalidRequestError, ResoptError, UnkeyableError
-from resopt.key import SHAPES, RequestKey, key
+from resopt.key import SHAPES, RequestKey, key, state_of
 from resopt.types import Request, Scope
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "keys.json").read_text())
@@ -386,12 +386,118 @@ def test_bodies_of_any_shape_have_keys(messages):
     assert RequestKey()(request) != RequestKey()(Request(body={}))
 
 
-@pytest.mark.parametrize("field", sorted(SHAPES["openai.chat"].ignored))
-def test_ignored_fields_do_not_count_for_a_known_api_alone(field):
-    assert RequestKey()(chat("why", **{field: "x"})) == RequestKey()(chat("why"))
+@pytest.mark.parametrize(("api", "field"), [(api, field) for api in SHAPES for field in sorted(SHAPES[api].ignored)])
+def test_ignored_fields_do_not_count_for_a_known_api_alone(api, field):
+    body = chat("why").body
+    known = RequestKey()(Request(api=api, body=body))
+    assert RequestKey()(Request(api=api, body={**body, field: "x"})) == known
     other = {"api": "other.chat"}
     assert RequestKey()(Request(body={field: 1}, **other)) != RequestKey()(Request(body={}, **other))
-    assert SHAPES["openai.chat"].ignored[field]
+    assert SHAPES[api].ignored[field]
+
+
+def anthropic(content, **fields):
+    body = {"model": "claude", "max_tokens": 9, "messages": [{"role": "user", "content": content}], **fields}
+    return RequestKey()(Request(api="anthropic.messages", body=body))
+
+
+def test_anthropics_questions_are_folded_as_text_and_as_the_only_part():
+    part = {"type": "text", "text": "Why is that?"}
+    assert anthropic("Why is that?") == anthropic("why  is that")
+    assert anthropic([part]) == anthropic([{**part, "text": "why  is that"}])
+    assert anthropic([part]) != anthropic([{**part, "text": "why is it"}])
+
+
+def test_a_part_with_a_mark_or_beside_the_result_of_a_tool_is_keyed_losslessly():
+    part = {"type": "text", "text": "Why is that?", "cache_control": {"type": "ephemeral"}}
+    assert anthropic([part]) == anthropic([dict(part)])
+    assert anthropic([part]) != anthropic([{**part, "text": "why is that"}])
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "17"}
+    plain = {"type": "text", "text": "Why?"}
+    assert anthropic([result, plain]) != anthropic([result, {**plain, "text": "why"}])
+    assert anthropic([result]) != anthropic([{**result, "content": "18"}])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"system": "Be brief."},
+        {"system": [{"type": "text", "text": "Be brief."}]},
+        {"tools": [{"name": "add", "input_schema": {"type": "object"}}]},
+        {"thinking": {"type": "enabled", "budget_tokens": 1024}},
+        {"inference_geo": "us"},
+        {"user_profile_id": "u"},
+        {"workspace_id": "w"},
+        {"container": "c"},
+        {"betas": ["b"]},
+        {"speed": "fast"},
+        {"diagnostics": {"previous_message_id": "msg_1"}},
+        {"max_tokens": 10},
+    ],
+)
+def test_what_anthropics_answer_may_depend_on_counts(fields):
+    assert anthropic("Why?", **fields) != anthropic("Why?")
+
+
+@pytest.mark.parametrize(("api", "field"), [(api, field) for api, shape in SHAPES.items() for field in shape.ignored])
+def test_every_api_says_why_a_field_does_not_count(api, field):
+    make = RequestKey()
+    assert make(Request(api=api, body={"input": "x", field: "y"})) == make(Request(api=api, body={"input": "x"}))
+    assert SHAPES[api].ignored[field]
+
+
+REPEATED = ("metadata", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "store", "include")
+
+
+@pytest.mark.parametrize("field", REPEATED)
+def test_what_a_response_repeats_to_its_caller_counts(field):
+    requests = [Request(api="openai.responses", body={"input": "x", **more}) for more in ({}, {field: "a"})]
+    assert RequestKey()(requests[0]) != RequestKey()(requests[1])
+
+
+def test_the_format_of_embeddings_counts():
+    bodies = ({"input": "x"}, {"input": "x", "encoding_format": "base64"}, {"input": "X"}, {"input": ["x"]})
+    assert len({RequestKey()(Request(api="openai.embeddings", body=body)) for body in bodies}) == 4
+
+
+def test_the_last_item_of_a_responses_input_is_folded_as_a_message_is():
+    def keyed(value: Any) -> bytes:
+        return RequestKey()(Request(api="openai.responses", body={"input": value}))
+
+    def user(content: Any) -> dict[str, Any]:
+        return {"role": "user", "content": content}
+
+    assert keyed([user("What is Python?")]) == keyed([user("what is  python")])
+    assert keyed([user("Hi"), user("x")]) != keyed([user("hi"), user("x")])
+    result = {"type": "function_call_output", "call_id": "c"}
+    assert keyed([user("x"), {**result, "output": "Why?"}]) != keyed([user("x"), {**result, "output": "why"}])
+    # Where the core does not look for a question, every character counts.
+    assert keyed("Why?") != keyed("why")
+    assert keyed([user([{"type": "input_text", "text": "Why?"}])]) != keyed(
+        [user([{"type": "input_text", "text": "why"}])]
+    )
+
+
+@pytest.mark.parametrize("field", sorted(SHAPES["openai.responses"].stateful))
+def test_what_the_provider_keeps_is_named(field):
+    def state(api: str, **fields: Any) -> str:
+        return state_of(Request(api=api, body={"input": "x", **fields}))
+
+    assert state("openai.responses", **{field: "id_1"}).startswith(f"{field}: ")
+    assert state("openai.responses", **{field: None}) == state("openai.responses") == ""
+    assert state("openai.chat", **{field: "id_1"}) == state("unknown", **{field: "id_1"}) == ""
+
+
+@pytest.mark.parametrize("kind", ["web_search", "web_search_preview", "web_search_20250305", "file_search", "mcp"])
+def test_what_the_provider_looks_up_is_named(kind):
+    for api in ("openai.responses", "anthropic.messages"):
+        assert kind in state_of(Request(api=api, body={"tools": [{"type": "function"}, {"type": kind}]}))
+    assert state_of(Request(body={"messages": [], "web_search_options": {"search_context_size": "low"}}))
+
+
+@pytest.mark.parametrize("tools", [[], None, "web_search", [{"type": "function"}, {"name": "mcp"}, 3], ({"type": 1},)])
+def test_tools_that_the_caller_runs_are_no_state(tools):
+    assert state_of(Request(api="anthropic.messages", body={"tools": tools})) == ""
 
 
 def test_every_other_field_counts():

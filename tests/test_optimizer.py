@@ -105,6 +105,14 @@ async def test_equal_calls_at_one_time_share_one(optimizer, provider):
     assert books(optimizer) == (CALL_COST, 4 * CALL_COST)
 
 
+async def test_requests_that_build_on_the_providers_state_are_all_sent(optimizer, provider):
+    request = Request(api="openai.responses", body={"model": "gpt-4o", "input": "Go on", "previous_response_id": "r"})
+    answers = [await optimizer.complete(request) for _ in range(2)]
+    assert [answer.text for answer in answers] == ["1: Go on", "2: Go on"]
+    assert answers[0].trace.steps[0].reason.startswith("previous_response_id: ")
+    assert (outcomes(optimizer), len(optimizer.cache)) == (["bypass"] * 2, 0)
+
+
 async def test_bypass_neither_looks_nor_stores_nor_shares(optimizer, provider):
     await optimizer.complete(QUESTION)
     response = await optimizer.complete(QUESTION, cache="bypass")

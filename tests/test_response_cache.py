@@ -103,6 +103,21 @@ def test_a_bypass_stores_nothing_and_needs_no_key(cache):
     assert len(cache) == 0
 
 
+@pytest.mark.parametrize("mode", ["default", "refresh", "only"])
+@pytest.mark.parametrize("state", [{"previous_response_id": "resp_1"}, {"conversation": {"id": "conv_1"}}])
+def test_what_builds_on_the_providers_state_is_never_stored(cache, state, mode):
+    request = Request(api="openai.responses", body={"model": "m", "input": QUESTION, **state}, cache=mode)
+    plan = cache.plan(request)
+    assert (plan.key, plan.steps[0].action, plan.steps[0].reason.split(":")[0]) == (None, "bypass", next(iter(state)))
+    assert cache.admit(request, answer()).action == "refused"
+    with cache.filling(request, plan) as filling:
+        assert filling.admit(answer()).action == "refused"
+    assert (cache.lookup(request), len(cache)) == (None, 0)
+    alone = Request(api="openai.responses", body={"model": "m", "input": QUESTION, next(iter(state)): None})
+    assert cache.admit(alone, answer()).action == "kept"
+    assert cache.lookup(request) is None
+
+
 def test_a_body_that_is_no_plain_data_is_refused_with_the_path(cache):
     import numpy as np
 

@@ -251,7 +251,7 @@ def test_a_call_that_comes_during_the_close_is_refused_and_starts_no_thread():
     before = threading.active_count()
     optimizer = Optimizer(Scripted())
     optimizer.close()
-    optimizer._pipeline._closed = False  # it passed the check just before
+    optimizer.pipeline._closed = False  # it passed the check just before
     with pytest.raises(ClosedError):
         optimizer.complete(QUESTION)
     assert threading.active_count() == before

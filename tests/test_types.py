@@ -70,6 +70,8 @@ class Message:
 
 
 USER = {"role": "user", "content": "Q"}
+CALL = {"type": "tool_use", "id": "t", "name": "add", "input": {"text": "T"}}
+RESULT = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "17"}]}
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,12 @@ USER = {"role": "user", "content": "Q"}
         ({"messages": [Message("user", "Q")]}, "Q"),
         ({"messages": [Message("user", [Message(None, "Q")])]}, "Q"),
         ({"messages": [{"role": "system", "content": "all in one: Q"}]}, "all in one: Q"),
+        ({"messages": [{"role": "user", "content": [RESULT, {"type": "text", "text": "Q"}]}]}, "Q"),
+        ({"messages": [USER, {"role": "assistant", "content": [CALL]}, {"role": "user", "content": [RESULT]}]}, "Q"),
+        ({"messages": [USER, {"role": "user", "content": [{**RESULT, "type": "mcp_tool_result"}]}]}, "Q"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "Q", "cache_control": {}}]}]}, "Q"),
+        ({"messages": [{"role": "user", "content": [{"type": "document", "source": {"data": "D"}}, "Q"]}]}, "Q"),
+        ({"messages": [{"role": "user", "content": [RESULT]}]}, None),
         ({"input": "Q"}, "Q"),
         ({"input": [{"role": "user", "content": [{"type": "input_text", "text": "Q"}]}]}, "Q"),
         ({"prompt": "Q"}, "Q"),

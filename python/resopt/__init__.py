@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         RateLimitError,
         ResoptError,
         ServerError,
+        StreamLagError,
         UnkeyableError,
     )
     from resopt.flight import Flight
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from resopt.providers.simulated import SimulatedServer
     from resopt.sync import Optimizer
     from resopt.types import Request, Response, Scope, Step, ToolCall, Trace, Usage
+    from resopt.wrap import transport
+    from resopt.wrap.options import last, options
+    from resopt.wrap.wrapping import wrap
 
 _HOMES = {
     "_core": ("KeySpace", "ManualClock"),
@@ -62,6 +66,7 @@ _HOMES = {
         "RateLimitError",
         "ResoptError",
         "ServerError",
+        "StreamLagError",
         "UnkeyableError",
     ),
     "flight": ("Flight",),
@@ -73,6 +78,9 @@ _HOMES = {
     "providers.openai": ("OpenAIProvider",),
     "providers.simulated": ("SimulatedServer",),
     "sync": ("Optimizer",),
+    "wrap.options": ("last", "options"),
+    "wrap.transport": ("transport",),
+    "wrap.wrapping": ("wrap",),
     "types": ("Request", "Response", "Scope", "Step", "ToolCall", "Trace", "Usage"),
 }
 _HOME_OF = {name: f"resopt.{home}" for home, names in _HOMES.items() for name in names}
@@ -94,7 +102,8 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'resopt' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(home), name)
+    module = import_module(home)
+    value = getattr(module, name, module)  # `transport` is a module itself
     globals()[name] = value
     return value
 

@@ -27,6 +27,10 @@ class FlightRecursionError(ResoptError, RuntimeError):
     """A shared call waits, directly or through other calls, for itself; waiting would never end."""
 
 
+class StreamLagError(ResoptError, RuntimeError):
+    """A reader of an enormous shared stream was so slow that what it had yet to read is gone."""
+
+
 class MissingExtraError(ResoptError, ImportError):
     """A feature needs an optional dependency; the message names the extra to install."""
 

@@ -35,10 +35,13 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         messages: the field that holds the conversation as a list of messages, or None when there is none.
         ignored: fields that cannot change the answer, each with the reason why not.
+        stateful: fields by which the answer depends on what the provider keeps, each with what that is; a request that
+            sets one is never answered from a cache, because no key can cover it.
     """
 
     messages: str | None = None
     ignored: Mapping[str, str] = MappingProxyType({})
+    stateful: Mapping[str, str] = MappingProxyType({})
 
 
 SHAPES: Mapping[str, Shape] = MappingProxyType(
@@ -59,10 +62,81 @@ SHAPES: Mapping[str, Shape] = MappingProxyType(
                     "timeout": "how long the client waits",
                 }
             ),
+            stateful=MappingProxyType({"web_search_options": "the answer is looked up in the web"}),
+        ),
+        # What stays although the model never sees it: user_profile_id and workspace_id say for whom, inference_geo says
+        # where, speed has its own price, container and diagnostics refer to other calls. Marks of cache_control within
+        # messages, system and tools stay too: they cannot change the answer, but one app sets them alike every time.
+        "anthropic.messages": Shape(
+            messages="messages",
+            ignored=MappingProxyType(
+                {
+                    "metadata": "names the end user for abuse reports; the model never sees it",
+                    "stream": "how the answer travels, not what it says",
+                    "service_tier": "which queue serves the call",
+                    "cache_control": "up to where the provider keeps the prompt (at the top level only)",
+                    "timeout": "how long the client waits",
+                }
+            ),
+            stateful=MappingProxyType(
+                {
+                    "container": "files and variables are kept by the provider",
+                    "mcp_servers": "the answer depends on what those servers say",
+                }
+            ),
+        ),
+        # Its reply repeats the request (`metadata`, `user`, `safety_identifier`, `prompt_cache_key`, `store`, …): those
+        # count, or one caller would get back what another sent. `store` also says whether the reply's id can be used.
+        "openai.responses": Shape(
+            messages="input",
+            ignored=MappingProxyType(
+                {
+                    "stream": "how the answer travels, not what it says",
+                    "stream_options": "what else travels with a stream",
+                    "service_tier": "which queue serves the call; the reply names the one that did",
+                    "timeout": "how long the client waits",
+                }
+            ),
+            stateful=MappingProxyType(
+                {
+                    "previous_response_id": "the conversation so far is kept by the provider",
+                    "conversation": "the conversation so far is kept by the provider, and the answer is added to it",
+                    "prompt": "the template is kept by the provider, and can be changed there",
+                    "background": "the answer is fetched from the provider later",
+                }
+            ),
+        ),
+        "openai.embeddings": Shape(
+            ignored=MappingProxyType(
+                {
+                    "user": "names the end user for abuse reports; the model never sees it",
+                    "timeout": "how long the client waits",
+                }
+            ),
         ),
     }
 )
 """What is known of each API, by its name in `Request.api`."""
+
+
+HOSTED_TOOLS = ("code_execution", "code_interpreter", "file_search", "mcp", "web_fetch", "web_search")
+"""How the types of tools begin that the provider runs, and that look beyond the request."""
+
+
+def state_of(request: Request) -> str:
+    """What at the provider the answer depends on beside the request itself; empty when nothing does."""
+    shape, body = SHAPES.get(request.api), request.body
+    if shape is None:
+        return ""
+    for name, why in shape.stateful.items():
+        if body.get(name):
+            return f"{name}: {why}"
+    tools = body.get("tools")
+    for tool in tools if isinstance(tools, list | tuple) else ():
+        kind = tool.get("type") if isinstance(tool, Mapping) else None
+        if isinstance(kind, str) and kind.startswith(HOSTED_TOOLS):
+            return f"the tool {kind}: the provider runs it, and what it finds may change"
+    return ""
 
 
 class RequestKey:
@@ -144,4 +218,4 @@ def key(value: Any, *, namespace: str = "", secret: bytes | None = None) -> byte
     return KeySpace(namespace, secret).key(value)
 
 
-__all__ = ["SHAPES", "KeySpace", "Matching", "RequestKey", "Shape", "key"]
+__all__ = ["SHAPES", "KeySpace", "Matching", "RequestKey", "Shape", "key", "state_of"]

@@ -6,13 +6,13 @@ admitted when it is good, and every request leaves one record in the ledger, wha
 
 from __future__ import annotations
 
-import threading
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from resopt.accounts import Accounts
 from resopt.cache.admission import Plan
 from resopt.cache.kept import immutable, snapshot
 from resopt.cache.response import ResponseCache
@@ -20,15 +20,18 @@ from resopt.errors import CacheMissError, ClosedError, ConfigurationError, Provi
 from resopt.flight import Flight
 from resopt.metrics.ledger import Ledger
 from resopt.providers.base import check_provider
-from resopt.types import EVERYONE, Outcome, Request, Response, Scope, Step, Trace
+from resopt.types import Request, Response, Step, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Self
+    from collections.abc import Awaitable, Callable, Mapping
+    from typing import Self, TypeAlias
 
+    from resopt.cache.response import CacheStats
     from resopt.flight import Landed
     from resopt.metrics.prices import PriceBook
     from resopt.providers.base import Provider
+
+    Call: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _JOINED = Step("flight", "joined", "another caller was already asking")
 _ASKED = Step("flight", "asked")
@@ -73,10 +76,8 @@ class AsyncOptimizer:
         self.cache = ResponseCache() if cache is None else cache
         self.ledger = Ledger(prices) if ledger is None else ledger
         self.ledger.attach(self.cache.figures)
-        self.flight: Any = Flight(on_unclaimed=self._unclaimed)
-        self.skipped: dict[str, int] = {}
-        self.cut_off = 0
-        self._lock = threading.Lock()  # guards `skipped` and `cut_off`
+        self.accounts = Accounts(self.ledger)
+        self.flight: Any = Flight(on_unclaimed=self.accounts.unclaimed)
         self._closed = False
 
     async def complete(self, request: Request | str, **parameters: Any) -> Response:
@@ -97,27 +98,60 @@ class AsyncOptimizer:
         hit = self.recall(request, started)
         return await self.ask(request, started) if hit is None else hit
 
-    async def ask(self, request: Request, started: float) -> Response:
-        """The part of `complete` that waits: what `recall` did not find."""
+    async def ask(
+        self,
+        request: Request,
+        started: float,
+        call: Call | None = None,
+        fits: Callable[[Response], bool] | None = None,
+    ) -> Response:
+        """The part of `complete` that waits: what `recall` did not find.
+
+        Args:
+            request: what is asked.
+            started: the `perf_counter` at which it came.
+            call: asks upstream in place of the provider, where the caller brings the client.
+            fits: as for `recall`.
+        """
+        call = self.provider.complete if call is None else call
         try:
-            plan = self._plan(request)
+            plan = self.plan(request)
             if request.cache == "only":
                 raise CacheMissError("no stored answer fits, and cache='only' forbids asking the provider")  # noqa: TRY301 - recorded below
             if plan.key is None:
                 request = _with_body(request, {**request.body})
-                _, response = await self._miss(request, plan)
-                return self._record(request, response, started, outcome="bypass", steps=response.trace.steps)
+                _, response = await self._miss(request, plan, call, fits)
+                return self.accounts.record(request, response, started, outcome="bypass", steps=response.trace.steps)
             # What is sent, perhaps for others too and some time from now, must be what was keyed.
             request = _with_body(request, snapshot(request.body))
-            landed = await self.flight.run(_flight_key(request, plan.key), self._miss, request, plan)
+            landed = await self.flight.run(_flight_key(request, plan.key), self._miss, request, plan, call, fits)
             return self._land(request, plan, landed, started)
         except BaseException as error:
-            self._record_failure(error, started, request.model, request.scope)
+            self.accounts.failure(error, started, request.model, request.scope)
             raise
 
     def lookup(self, request: Request | str, **parameters: Any) -> Response | None:
         """The stored answer to a request, or None; asks nobody and leaves no record in the ledger."""
         return self.cache.lookup(as_request(request, parameters))
+
+    @property
+    def stats(self) -> CacheStats:
+        """Counters and sums of the cache."""
+        return self.cache.stats
+
+    def invalidate(self, **which: Any) -> int:
+        """Drop stored answers, by `tag`, `model`, `user`, `older_than` or `key`; as `ResponseCache.invalidate`."""
+        return self.cache.invalidate(**which)
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """How often each stage failed unexpectedly and was skipped."""
+        return self.accounts.skipped
+
+    @property
+    def cut_off(self) -> int:
+        """Calls upstream that were cancelled because nobody waited any more."""
+        return self.accounts.cut_off
 
     async def close(self) -> None:
         """Close the provider. The ledger and the cache can still be read."""
@@ -137,44 +171,61 @@ class AsyncOptimizer:
         try:
             return as_request(request, parameters)
         except ResoptError as error:
-            self._record_failure(error, started)
+            self.accounts.failure(error, started)
             raise
 
-    def recall(self, request: Request, started: float) -> Response | None:
-        """The stored answer with its record, or None. `started` is the `perf_counter` at which the request came."""
+    def recall(
+        self,
+        request: Request,
+        started: float,
+        fits: Callable[[Response], bool] | None = None,
+        key: bytes | None = None,
+    ) -> Response | None:
+        """The stored answer with its record, or None.
+
+        Args:
+            request: what is asked.
+            started: the `perf_counter` at which it came.
+            fits: whether a stored answer has the form that the caller wants.
+            key: the request's key, where the caller has it already.
+        """
         try:
             if self._closed:
                 raise ClosedError("the optimizer is closed: make a new one")  # noqa: TRY301 - recorded below
-            hit = self.cache.lookup(request)
+            hit = self.cache.lookup(request, key)
         except ResoptError as error:
-            self._record_failure(error, started, request.model, request.scope)
+            self.accounts.failure(error, started, request.model, request.scope)
             raise
         except Exception as error:  # noqa: BLE001 - invariant 8
-            self._skip("lookup", error)
+            self.accounts.skip("lookup", error)
             return None
-        return None if hit is None else self._record_hit(request, hit, started)
+        if hit is None or (fits is not None and not fits(hit)):
+            return None
+        return self.accounts.hit(request, hit, started)
 
-    def _plan(self, request: Request) -> Plan:
+    def plan(self, request: Request) -> Plan:
         """What may be done with the answer; when nothing can say so, it is for this caller alone."""
         try:
             return self.cache.plan(request)
         except ResoptError:  # the request itself is at fault
             raise
         except Exception as error:  # noqa: BLE001 - invariant 8
-            return Plan(None, steps=(self._skip("plan", error),))
+            return Plan(None, steps=(self.accounts.skip("plan", error),))
 
-    async def _miss(self, request: Request, plan: Plan) -> tuple[Request, Response]:
+    async def _miss(
+        self, request: Request, plan: Plan, call: Call, fits: Callable[[Response], bool] | None
+    ) -> tuple[Request, Response]:
         """Ask the provider, keep the answer if it is good, and say in the trace what was done.
 
         Another thread's call may have landed between the lookup and this one: then its answer is taken.
         """
         stored = self.cache.landed(request, plan)
-        if stored is not None:
+        if stored is not None and (fits is None or fits(stored)):
             return request, stored
         flying = None if plan.key is None else partial(self.flight.detach, _flight_key(request, plan.key))
         with self.cache.filling(request, plan, flying) as filling:
             asked_at = perf_counter()
-            response = await self._call(request)
+            response = await self._call(request, call)
             seconds = perf_counter() - asked_at
             if not isinstance(response, Response):
                 raise ProviderResponseError(
@@ -184,123 +235,28 @@ class AsyncOptimizer:
                 response = immutable(response, seconds)
                 admitted = filling.admit(response)
             except Exception as error:  # noqa: BLE001 - invariant 8: the answer is there, and paid for
-                admitted = self._skip("admit", error)
+                admitted = self.accounts.skip("admit", error)
         asked = Step("provider", self.provider.name, "", response.latency)
         return request, response.traced(Trace(steps=(*plan.steps, asked, admitted)))
 
-    async def _call(self, request: Request) -> Response:
+    async def _call(self, request: Request, call: Call) -> Response:
         try:
-            return await self.provider.complete(request)
+            return await call(request)
         except BaseException as error:
             if not isinstance(error, Exception):
-                with self._lock:
-                    self.cut_off += 1
+                self.accounts.cancelled_upstream()
             raise
 
     def _land(self, request: Request, plan: Plan, landed: Landed[tuple[Request, Response]], started: float) -> Response:
         (_, response), first = landed
         if response.trace.outcome == "hit":
-            return self._record_hit(request, response, started)
+            return self.accounts.hit(request, response, started)
         steps = (_ASKED if first else _JOINED, *response.trace.steps)
         if first:
-            return self._record(request, response, started, outcome="miss", key=plan.key, steps=steps)
-        return self._record(
+            return self.accounts.record(request, response, started, outcome="miss", key=plan.key, steps=steps)
+        return self.accounts.record(
             request, response, started, outcome="coalesced", mechanism="coalesced", key=plan.key, steps=steps
         )
-
-    def _record_hit(self, request: Request, hit: Response, started: float) -> Response:
-        trace = hit.trace
-        return self._record(
-            request,
-            hit,
-            started,
-            outcome="hit",
-            mechanism=trace.mechanism,
-            key=trace.key,
-            age=trace.age,
-            steps=trace.steps,
-        )
-
-    def _record(
-        self,
-        request: Request,
-        response: Response,
-        started: float,
-        *,
-        outcome: Outcome,
-        steps: tuple[Step, ...],
-        mechanism: str | None = None,
-        key: bytes | None = None,
-        age: float | None = None,
-    ) -> Response:
-        try:
-            record = self.ledger.record(
-                outcome=outcome,
-                mechanism=mechanism,
-                model=request.model,
-                served_model=response.model,
-                usage=response.usage,
-                latency=perf_counter() - started,
-                upstream_latency=response.latency,
-                scope=request.scope,
-                stages=steps,
-                age=age,
-            )
-        except Exception as error:  # noqa: BLE001 - invariant 8: an answer is worth more than its record
-            steps = (*steps, self._skip("record", error))
-            return response.traced(Trace(outcome=outcome, mechanism=mechanism, key=key, age=age, steps=steps))
-        trace = Trace(
-            id=record.id,
-            outcome=outcome,
-            mechanism=mechanism,
-            key=key,
-            age=age,
-            steps=steps,
-            usage=record.usage,
-            cost=record.cost,
-            baseline_cost=record.baseline_cost,
-            latency=record.latency,
-            baseline_latency=record.baseline_latency,
-        )
-        return response.traced(trace)
-
-    def _record_failure(self, error: BaseException, started: float, model: str = "", scope: Scope = EVERYONE) -> None:
-        try:
-            self.ledger.record(
-                outcome="error" if isinstance(error, Exception) else "cancelled",
-                model=model,
-                latency=perf_counter() - started,
-                scope=scope,
-                error=error,
-            )
-        except Exception as failure:  # noqa: BLE001 - the caller is to see what went wrong first
-            self._skip("record", failure)
-
-    def _unclaimed(self, _: object, landed: tuple[Request, Response]) -> None:
-        """An answer came, but all who wanted it had left: it was billed all the same."""
-        request, response = landed
-        if response.trace.outcome == "hit":  # another call's, which has a record of its own
-            return
-        self.ledger.record(
-            outcome="cancelled",
-            model=request.model,
-            served_model=response.model,
-            usage=response.usage,
-            latency=response.latency,
-            upstream_latency=response.latency,
-            scope=request.scope,
-            stages=response.trace.steps,
-        )
-
-    def _skip(self, stage: str, error: Exception) -> Step:
-        """Count a stage that failed and go on without it; the first failure of each is logged in full."""
-        with self._lock:
-            count = self.skipped[stage] = self.skipped.get(stage, 0) + 1
-        if count == 1:
-            import logging
-
-            logging.getLogger("resopt").error("stage %s failed and is skipped", stage, exc_info=error)
-        return Step(stage, "skipped", f"{type(error).__name__}: {error}")
 
 
 def as_request(request: Request | str, parameters: dict[str, Any]) -> Request:

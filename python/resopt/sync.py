@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable, Mapping
     from typing import Self
 
-    from resopt.cache.response import ResponseCache
+    from resopt.cache.response import CacheStats, ResponseCache
     from resopt.flight import Flight, Landed
     from resopt.metrics.ledger import Ledger
     from resopt.metrics.prices import PriceBook
@@ -48,31 +48,45 @@ class Optimizer:
         waiting: Any = twin() if callable(twin) else _OnItsOwnLoop(provider)
         pipeline = AsyncOptimizer(waiting, cache=cache, prices=prices, ledger=ledger)
         pipeline.flight = _BlockingFlight(pipeline.flight)
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self.cache = pipeline.cache
         self.ledger = pipeline.ledger
 
     def complete(self, request: Request | str, **parameters: Any) -> Response:
         """Answer a request; as `AsyncOptimizer.complete`."""
         started = perf_counter()
-        request = self._pipeline.accept(request, parameters, started)
-        hit = self._pipeline.recall(request, started)
+        request = self.pipeline.accept(request, parameters, started)
+        hit = self.pipeline.recall(request, started)
         if hit is not None:
             return hit
-        return drive(self._pipeline.ask(request, started))
+        return drive(self.pipeline.ask(request, started))
 
     def lookup(self, request: Request | str, **parameters: Any) -> Response | None:
         """The stored answer to a request, or None; asks nobody and leaves no record in the ledger."""
-        return self._pipeline.lookup(request, **parameters)
+        return self.pipeline.lookup(request, **parameters)
 
     @property
     def skipped(self) -> dict[str, int]:
         """How often each stage failed unexpectedly and was skipped."""
-        return self._pipeline.skipped
+        return self.pipeline.accounts.skipped
+
+    @property
+    def cut_off(self) -> int:
+        """Calls upstream that were cancelled because nobody waited any more."""
+        return self.pipeline.accounts.cut_off
+
+    @property
+    def stats(self) -> CacheStats:
+        """Counters and sums of the cache."""
+        return self.cache.stats
+
+    def invalidate(self, **which: Any) -> int:
+        """Drop stored answers, by `tag`, `model`, `user`, `older_than` or `key`; as `ResponseCache.invalidate`."""
+        return self.cache.invalidate(**which)
 
     def close(self) -> None:
         """Close the provider. The ledger and the cache can still be read."""
-        drive(self._pipeline.close())
+        drive(self.pipeline.close())
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,7 @@ A `Response` may be handed to many callers, so nothing in it can be changed: the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
@@ -18,6 +18,9 @@ CacheMode = Literal["default", "bypass", "refresh", "only"]
 
 Outcome = Literal["hit", "miss", "coalesced", "bypass", "error", "cancelled"]
 """How a request ended: served from cache, by its own upstream call, by another caller's call, past the cache, …"""
+
+COMPLETE: Final = frozenset({"stop", "tool_calls", "function_call", "end_turn", "stop_sequence", "tool_use", "eos"})
+"""Finish reasons of an answer that said all it had to say."""
 
 PICODOLLARS = 10**12
 """Picodollars in a dollar: money is integers of this unit inside, so that sums are exact."""
@@ -211,7 +214,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         """What the user said last, or None when no text can be found.
 
         The rules of freshness judge it, so it is sought wherever it may be: behind later messages of others, in parts,
-        in objects of a client library, and in `input` or `prompt` where the API has no `messages`.
+        in objects of a client library, and in `input` or `prompt` where the API has no `messages`. Results of tools are
+        no words of the user, though Anthropic sends them in the user's name.
         """
         messages = self.body.get("messages")
         if type(messages) is list and messages:
@@ -220,7 +224,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
                 content = last.get("content")
                 if type(content) is str:
                     return content
-        return _last_question(self.body)
+        return None if self.api == "openai.embeddings" else _last_question(self.body)
 
 
 def _last_question(body: dict[str, Any]) -> str | None:
@@ -244,7 +248,7 @@ def _text(value: Any) -> str | None:
         return "\n".join(texts) if texts else None
     inner = _field(value, "content")
     inner = _field(value, "text") if inner is None else inner
-    return None if inner is value else _text(inner)
+    return None if inner is value or str(_field(value, "type")).endswith("tool_result") else _text(inner)
 
 
 def _field(value: Any, name: str) -> Any:
@@ -288,7 +292,8 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
         finish_reason: the provider's word: `stop`, `length`, `tool_calls`, `content_filter`, …; `refusal` when the
             model declined in a field of its own.
         tool_calls: function calls the model asked for.
-        body: the provider's reply, byte for byte.
+        body: the provider's whole reply as JSON; of a stream, what its events add up to.
+        events: the events of a stream as they came, one JSON object each; None when the reply came in one piece.
         created_at: Unix time at which the answer was made, in seconds.
         latency: seconds the upstream call took.
         trace: how this request came by the answer.
@@ -300,6 +305,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     body: bytes = b""
+    events: tuple[bytes, ...] | None = None
     created_at: float = 0.0
     latency: float = 0.0
     trace: Trace = NO_TRACE
@@ -314,9 +320,10 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def weight(self) -> int:
-        """Bytes held for this answer: its texts and reply as UTF-8 plus a fixed 256 for the structs around them."""
+        """Bytes held for this answer: texts, reply and events as UTF-8, 256 for the structs and 48 for each event."""
         called = sum(_size(call.id) + _size(call.name) + _size(call.arguments) for call in self.tool_calls)
-        return _size(self.text) + len(self.body) + called + 256
+        streamed = 0 if self.events is None else sum(map(len, self.events)) + 48 * len(self.events)
+        return _size(self.text) + len(self.body) + called + streamed + 256
 
 
 def _size(text: str) -> int:

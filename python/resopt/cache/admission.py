@@ -13,7 +13,7 @@ import msgspec
 from resopt._core import Digest
 from resopt.cache.freshness import GENERIC, Decision
 from resopt.cache.memory import Fill
-from resopt.types import Step
+from resopt.types import COMPLETE, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from resopt.cache.memory import Cache
     from resopt.types import Request, Response
-
-COMPLETE: Final = frozenset({"stop", "tool_calls", "function_call", "end_turn", "stop_sequence", "tool_use", "eos"})
-"""Finish reasons of an answer that said all it had to say; any other, or none, is not stored."""
 
 # Tags of our own begin with NUL, which `request.tags` cannot: they never meet.
 MODEL: Final = "\0model:"
@@ -46,15 +43,34 @@ class Plan(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...] = ()
 
 
-def unfit(response: Response) -> str:
-    """Why an answer must not be stored; empty when it may."""
+class _Choices(msgspec.Struct):
+    choices: list[msgspec.Raw] = []
+
+
+_choices = msgspec.json.Decoder(_Choices)
+
+
+def unfit(response: Response, *, refusals: bool = False) -> str:
+    """Why an answer must not be stored; empty when it may. `refusals`: what a model declined may be."""
     if response.finish_reason is None:
         return "no finish reason: it may have been interrupted"
-    if response.finish_reason not in COMPLETE:
+    if response.finish_reason not in COMPLETE and not (refusals and response.finish_reason == "refusal"):
         return f"ended by {response.finish_reason}"
     if not response.text.strip() and not response.tool_calls:
         return "empty"
     return ""
+
+
+def incomplete(request: Request, response: Response) -> str:
+    """Why a reply is less than was asked for: fewer choices than `n`; empty when it is not, or has none at all."""
+    wanted = request.body.get("n")
+    if not isinstance(wanted, int) or wanted < 2 or not response.body:
+        return ""
+    try:
+        count = len(_choices.decode(response.body).choices)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    return "a choice is missing" if 0 < count < wanted else ""
 
 
 def shorter(one: float | None, other: float | None) -> float | None:

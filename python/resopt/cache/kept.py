@@ -68,6 +68,7 @@ def immutable(response: Response, seconds: float = 0.0) -> Response:
         trace=NO_TRACE,
         tool_calls=tuple(response.tool_calls),
         body=bytes(response.body),
+        events=None if response.events is None else tuple(map(bytes, response.events)),
         latency=response.latency if 0.0 < response.latency < _INFINITY else seconds,
     )
 

@@ -13,12 +13,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from resopt._core import Digest, ManualClock
-from resopt.cache.admission import MODEL, USER, Filling, Plan, own_tags, shorter, unfit
+from resopt.cache.admission import MODEL, USER, Filling, Plan, incomplete, own_tags, shorter, unfit
 from resopt.cache.freshness import GENERIC, Freshness
 from resopt.cache.kept import AGE_BANDS, CacheStats, Stored, by_age, immutable
 from resopt.cache.memory import Cache
 from resopt.errors import ConfigurationError
-from resopt.key import Matching, RequestKey
+from resopt.key import Matching, RequestKey, state_of
 from resopt.types import Request, Response, Step, Trace
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class ResponseCache:
         matching: `folded` takes plain questions that differ in case, blanks and closing marks for the same one;
             `exact` only the same text.
         freshness: rules for what depends on who or when; True for the English ones, False for none.
+        refusals: whether the refusals of models are kept, in the fields that they have for those.
         namespace: separates the keys of this cache from every other's.
         secret: bytes without which nobody can compute or test a key.
         policy: versions of the route and prompt policies; answers made under other versions are not found.
@@ -60,6 +61,7 @@ class ResponseCache:
         matching: Matching = "folded",
         *,
         freshness: Freshness | bool = True,
+        refusals: bool = False,
         namespace: str = "",
         secret: bytes | None = None,
         policy: str | tuple[str, ...] = (),
@@ -68,6 +70,8 @@ class ResponseCache:
     ) -> None:
         if not isinstance(freshness, Freshness | bool):
             raise ConfigurationError(f"freshness must be a Freshness or a bool, not {type(freshness).__name__}")
+        if not isinstance(refusals, bool):
+            raise ConfigurationError(f"refusals must be a bool, not {type(refusals).__name__}")
         if not callable(wall_clock):
             raise ConfigurationError(f"wall_clock must be callable, not {type(wall_clock).__name__}")
         self.matching = matching
@@ -79,6 +83,7 @@ class ResponseCache:
             message = str(error).replace("max_entries", "max_size").replace("ttl must", "ttl_seconds must")
             raise ConfigurationError(message) from None
         self._ttl = ttl_seconds
+        self._refusals = refusals
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
         self._second_looks = 0
@@ -137,12 +142,16 @@ class ResponseCache:
     def plan(self, request: Request, key: bytes | None = None) -> Plan:
         """What may be done with the answer to a request that found none: share it under which key, keep it how long.
 
-        A request that bypasses the cache is not keyed, so its body may hold what no key can cover.
+        A request that bypasses the cache, or builds on what the provider keeps, is not keyed, so its body may hold what
+        no key can cover.
         """
         if not isinstance(request, Request):
             raise _not_a("request", Request, request)
         if request.cache == "bypass":
             return Plan(None, steps=(Step("cache", "bypass", "asked for by the caller"),))
+        state = state_of(request)
+        if state:
+            return Plan(None, steps=(Step("cache", "bypass", state),))
         key = self.key(request) if key is None else key
         question = request.question
         decision = GENERIC if question is None else self.freshness.classify(question)
@@ -173,7 +182,9 @@ class ResponseCache:
         if not isinstance(response, Response):
             raise _not_a("response", Response, response)
         plan = self.plan(request) if plan is None else plan
-        reason = "" if plan.key is None else unfit(response)
+        reason = ""
+        if plan.key is not None:
+            reason = unfit(response, refusals=self._refusals) or incomplete(request, response)
         if plan.key is None or reason:
             if reason:
                 self._count_not_admitted(reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from resopt.cli.demo_day import Moment
     from resopt.cli.demo_run import Lived
+
+T = TypeVar("T")
 
 _REQUESTS, _QUICK_REQUESTS = 400, 100
 _SCALE, _QUICK_SCALE = 0.1, 0.02
@@ -35,8 +37,36 @@ def demo(
     console = make_console()
     without, optimized = _live_twice(console, moments, seed, scale)
     show(console, without, optimized)
-    for line in check(without, optimized):
+    for line in [*check(without, optimized), *_stream_too(console, moments, seed, scale)]:
         console.print(f"[green]✓[/green] {line}")
+
+
+def _stream_too(console: Console, moments: Sequence[Moment], seed: int, scale: float) -> list[str]:
+    """The same chatbot through a wrapped OpenAI client, where that library is installed."""
+    from importlib.util import find_spec
+
+    if find_spec("openai") is None:
+        console.print(
+            "3. With the openai package installed, this also shows the chatbot through resopt.wrap(OpenAI())."
+        )
+        return []
+    from functools import partial
+
+    from resopt.cli.demo_show import compare_streams
+    from resopt.cli.demo_wrap import check_streams, stream_both, streamed_moments
+    from resopt.providers.simulated import SimulatedServer
+
+    some = streamed_moments(moments)
+    count = sum(len(moment.asks) for moment in some)
+    with (
+        _bar(console, 2 * count) as (describe, advance),
+        SimulatedServer(seed=seed, time_scale=scale, process=True) as server,
+    ):
+        describe("streaming")
+        without, optimized = _run(partial(stream_both, server, some, advance))
+    console.print(f"3. The first {count} of them again, streamed by `client = resopt.wrap(AsyncOpenAI())`:")
+    console.print(compare_streams(without, optimized))
+    return [check_streams(without, optimized)]
 
 
 def _live_twice(console: Console, moments: Sequence[Moment], seed: int, scale: float) -> tuple[Lived, Lived]:
@@ -64,7 +94,7 @@ def _live_twice(console: Console, moments: Sequence[Moment], seed: int, scale: f
     return without, optimized
 
 
-def _run(live: Callable[[], Coroutine[Any, Any, Lived]]) -> Lived:
+def _run(live: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run one of the two to its end; when several requests fail at once, the first error stands for them."""
     import anyio
 

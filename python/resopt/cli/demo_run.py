@@ -19,7 +19,7 @@ from resopt.optimizer import AsyncOptimizer
 from resopt.providers.openai import OpenAIProvider
 from resopt.providers.simulated import Faults, SimulatedServer
 from resopt.providers.simulated_answers import DEFAULT_MODELS
-from resopt.providers.simulated_app import SimulatedStats
+from resopt.providers.simulated_counters import SimulatedStats
 from resopt.types import Request, Response, Scope
 
 if TYPE_CHECKING:

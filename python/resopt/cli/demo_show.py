@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from resopt.cli.demo_run import Answered, Lived
+    from resopt.cli.demo_wrap import Run
 
 _PERSONAL_SAMPLES = 3
 _MANY_TIMES = 10
@@ -95,6 +96,22 @@ def _comparison(without: Lived, optimized: Lived) -> Table:
     slow, fast = without.latency, optimized.latency
     for name, old, new in (("latency, P50", slow.p50, fast.p50), ("latency, P95", slow.p95, fast.p95)):
         table.add_row(name, seconds(old), seconds(new), _faster(old or 0.0, new or 0.0), style="bold")
+    return table
+
+
+def compare_streams(without: Run, optimized: Run) -> Table:
+    """The streams of a bare and of a wrapped client side by side."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for name in ("OpenAI()", "resopt.wrap(OpenAI())", "change"):
+        table.add_column(name, justify="right")
+    before, after = without.received, optimized.received
+    table.add_row("streams opened upstream", *_counts(before.streams, after.streams))
+    bill = _change(before.picodollars, after.picodollars)
+    table.add_row("the provider's bill", dollars(before.picodollars), dollars(after.picodollars), bill, style="bold")
+    old, new = without.first, optimized.first
+    for name, slow, fast in (("first words, P50", old.p50, new.p50), ("first words, P95", old.p95, new.p95)):
+        table.add_row(name, seconds(slow), seconds(fast), _faster(slow or 0.0, fast or 0.0), style="bold")
     return table
 
 

@@ -283,7 +283,8 @@ def _response(row: Row, model: str) -> Response | None:
         return None
     if isinstance(row.response, str):
         return Response(text=row.response, model=row.model or model, finish_reason="stop")
-    from resopt.providers.openai_reply import UnusableReplyError, to_response
+    from resopt.providers.dialect import UnusableReplyError
+    from resopt.providers.openai_reply import to_response
 
     try:
         return to_response(msgspec.json.encode(row.response), 0.0)

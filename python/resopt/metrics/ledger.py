@@ -84,6 +84,7 @@ class Ledger:
         mechanism: str | None = None,
         served_model: str | None = None,
         usage: Usage | None = None,
+        spared: Usage | None = None,
         upstream_latency: float | None = None,
         scope: Scope = EVERYONE,
         stages: tuple[Step, ...] = (),
@@ -102,6 +103,7 @@ class Ledger:
             served_model: the model that answered, as the provider names it.
             usage: tokens the answer took when it was made (on a hit: as stored); None when the provider did not say.
                 For an error or a cancelled request only what was billed all the same.
+            spared: tokens of that part of the answer that was not asked for upstream, when only a part was.
             upstream_latency: seconds the call upstream took (on a hit: as stored); None when not measured.
             scope: whose request it was.
             stages: the decisions taken.
@@ -128,6 +130,10 @@ class Ledger:
             cost, baseline = self._spent(money, mechanism, model, served_model, usage)
             avoided = None if cost is None or baseline is None else baseline - cost
             billed = usage or NO_USAGE
+            if spared is not None:
+                avoided_usage = spared
+                avoided = self._price(model, served_model, spared)
+                baseline = None if cost is None or avoided is None else cost + avoided
         record = Record(
             self._clock() if ts is None else ts,
             id or ids.next(),

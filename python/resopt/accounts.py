@@ -1,0 +1,141 @@
+"""What the pipeline writes down: one record per request, stages that failed, calls that were cut off.
+
+An answer is worth more than its record: a ledger that fails is skipped like any other stage, and counted.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from resopt.types import EVERYONE, Outcome, Request, Response, Scope, Step, Trace
+
+if TYPE_CHECKING:
+    from resopt.metrics.ledger import Ledger
+    from resopt.types import Usage
+
+
+class Accounts:
+    """The books of one optimizer.
+
+    Args:
+        ledger: where records go.
+
+    Attributes:
+        skipped: how often each stage failed unexpectedly and was skipped.
+        cut_off: calls upstream that were cancelled because nobody waited any more.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.skipped: dict[str, int] = {}
+        self.cut_off = 0
+        self._lock = threading.Lock()
+
+    def hit(self, request: Request, hit: Response, started: float) -> Response:
+        """Write down an answer from memory."""
+        trace = hit.trace
+        return self.record(
+            request,
+            hit,
+            started,
+            outcome="hit",
+            mechanism=trace.mechanism,
+            key=trace.key,
+            age=trace.age,
+            steps=trace.steps,
+        )
+
+    def record(
+        self,
+        request: Request,
+        response: Response,
+        started: float,
+        *,
+        outcome: Outcome,
+        steps: tuple[Step, ...],
+        mechanism: str | None = None,
+        key: bytes | None = None,
+        age: float | None = None,
+        spared: Usage | None = None,
+    ) -> Response:
+        """Write down how a request ended; the answer with its trace. `started` is the `perf_counter` it came at."""
+        try:
+            record = self.ledger.record(
+                outcome=outcome,
+                mechanism=mechanism,
+                model=request.model,
+                served_model=response.model,
+                usage=response.usage,
+                spared=spared,
+                latency=perf_counter() - started,
+                upstream_latency=response.latency,
+                scope=request.scope,
+                stages=steps,
+                age=age,
+            )
+        except Exception as error:  # noqa: BLE001 - invariant 8: an answer is worth more than its record
+            steps = (*steps, self.skip("record", error))
+            return response.traced(Trace(outcome=outcome, mechanism=mechanism, key=key, age=age, steps=steps))
+        trace = Trace(
+            id=record.id,
+            outcome=outcome,
+            mechanism=mechanism,
+            key=key,
+            age=age,
+            steps=steps,
+            usage=record.usage,
+            cost=record.cost,
+            baseline_cost=record.baseline_cost,
+            latency=record.latency,
+            baseline_latency=record.baseline_latency,
+        )
+        return response.traced(trace)
+
+    def failure(self, error: BaseException, started: float, model: str = "", scope: Scope = EVERYONE) -> None:
+        """Write down a request that ended without an answer."""
+        try:
+            self.ledger.record(
+                outcome="error" if isinstance(error, Exception) else "cancelled",
+                model=model,
+                latency=perf_counter() - started,
+                scope=scope,
+                error=error,
+            )
+        except Exception as failure:  # noqa: BLE001 - the caller is to see what went wrong first
+            self.skip("record", failure)
+
+    def unclaimed(self, _: object, landed: tuple[Any, ...]) -> None:
+        """An answer came, but all who wanted it had left: it was billed all the same.
+
+        What landed begins with the request and its response.
+        """
+        request, response, *_ = landed
+        if response.trace.outcome == "hit":  # another call's, which has a record of its own
+            return
+        self.ledger.record(
+            outcome="cancelled",
+            model=request.model,
+            served_model=response.model,
+            usage=response.usage,
+            latency=response.latency,
+            upstream_latency=response.latency,
+            scope=request.scope,
+            stages=response.trace.steps,
+        )
+
+    def cancelled_upstream(self) -> None:
+        """Count a call cut off: it may be billed all the same, and nobody can say how much."""
+        with self._lock:
+            self.cut_off += 1
+
+    def skip(self, stage: str, error: Exception) -> Step:
+        """Count a stage that failed and go on without it; the first failure of each is logged in full."""
+        with self._lock:
+            count = self.skipped[stage] = self.skipped.get(stage, 0) + 1
+        if count == 1:
+            import logging
+
+            logging.getLogger("resopt").error("stage %s failed and is skipped", stage, exc_info=error)
+        return Step(stage, "skipped", f"{type(error).__name__}: {error}")

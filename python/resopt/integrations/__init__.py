@@ -1,0 +1,1 @@
+"""resopt inside other libraries' own cache and model interfaces; each module needs the library it is named after."""

@@ -1,0 +1,178 @@
+"""The pipeline for answers that come piece by piece: the same rooms, one event at a time.
+
+A stream is recorded while it passes. When it has ended cleanly its events are put together, admitted like any other
+answer and stored both ways, whole and as they came. Every caller leaves one record in the ledger when their own reading
+ends; the first to reach the end accounts for the call upstream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from resopt.cache.kept import immutable, snapshot
+from resopt.errors import CacheMissError, ConfigurationError
+from resopt.flight.relay import Deserted, Relays
+from resopt.passage import Passage, Piece, Replay
+from resopt.providers.dialect import Dialect, UnusableReplyError, dialect_of
+from resopt.types import Response, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from resopt.cache.admission import Plan
+    from resopt.flight.reading import TaskReading, ThreadReading
+    from resopt.optimizer import AsyncOptimizer
+    from resopt.types import Request
+
+_USUAL = (("include_usage", "False"), ("include_usage", "None"))
+"""Options of a stream that say what is so anyway."""
+
+_OPENED = Step("flight", "asked", "the first to ask for this stream")
+_JOINED = Step("flight", "joined", "another caller was already reading")
+
+
+class Streams:
+    """Streams of one optimizer.
+
+    Args:
+        pipeline: whose cache, ledger and rules apply.
+        reading: how streams are read: `ThreadReading` or `TaskReading`.
+        dialect: what knows the pieces that a request's stream is made of; that of the request's API when None.
+    """
+
+    def __init__(
+        self,
+        pipeline: AsyncOptimizer,
+        reading: type[ThreadReading[Piece] | TaskReading[Piece]],
+        dialect: Callable[[Request], Dialect] | None = None,
+    ) -> None:
+        self._pipeline = pipeline
+        self._reading = reading
+        self._dialect = _dialect if dialect is None else dialect
+        self._relays = Relays()
+
+    def recall(self, request: Request, started: float, key: bytes | None = None) -> Replay | None:
+        """The stored answer as the events of a stream, with its record in the ledger; None when nothing fits."""
+        dialect = self._dialect(request)
+        events: Sequence[bytes] | None = None
+
+        def fits(stored: Response) -> bool:
+            nonlocal events
+            events = dialect.replay(stored, request.body)
+            return events is not None
+
+        hit = self._pipeline.recall(request, started, fits, key)
+        return None if hit is None or events is None else Replay(events, hit.trace)
+
+    async def open(
+        self, request: Request, started: float, ask: Callable[[Request], Awaitable[Any]]
+    ) -> Passage | Replay:
+        """Join the stream that is in the air for `request`, or open it by `ask(request)`.
+
+        Another thread's stream may have landed between the lookup and this: then its answer is replayed.
+
+        Raises:
+            CacheMissError: cache mode `only`.
+            Exception: what `ask` raised.
+        """
+        pipeline = self._pipeline
+        try:
+            plan = pipeline.plan(request)
+            if request.cache == "only":
+                raise CacheMissError("no stored answer fits, and cache='only' forbids asking the provider")  # noqa: TRY301
+            # What bypasses the cache may hold what no copy can be made of.
+            body = {**request.body} if plan.key is None else snapshot(request.body)
+            request = msgspec.structs.replace(request, body=body)
+            key = None if plan.key is None else _flight_key(request, plan.key)
+            landed: list[Replay] = []
+            boarded: Any = self._relays.board(
+                key, self._reading, partial(self._landing, request, plan, started, landed)
+            )
+            if boarded is None:
+                return landed[0]
+            reader, first = boarded
+            try:
+                await reader.begin(partial(ask, request), first)
+            except BaseException:
+                reader.leave()
+                raise
+        except BaseException as error:
+            pipeline.accounts.failure(error, started, request.model, request.scope)
+            raise
+        return Passage(pipeline, request, reader, started, _OPENED if first else _JOINED)
+
+    def _landing(
+        self, request: Request, plan: Plan, started: float, landed: list[Replay], retire: Callable[[], None]
+    ) -> Landing | None:
+        """What ends a new stream; None when its answer has been stored meanwhile, and then it is in `landed`."""
+        dialect = self._dialect(request)
+        stored = self._pipeline.cache.landed(request, plan)
+        events = None if stored is None else dialect.replay(stored, request.body)
+        if stored is None or events is None:
+            return Landing(self._pipeline, request, plan, dialect, retire)
+        landed.append(Replay(events, self._pipeline.accounts.hit(request, stored, started).trace))
+        return None
+
+
+class Landing:
+    """What becomes of one stream upstream: called once, when it has ended.
+
+    Attributes:
+        plan: what may be done with the answer.
+        response: the answer that its events add up to; None when they add up to none.
+        steps: what was decided, for the trace.
+    """
+
+    def __init__(
+        self, pipeline: AsyncOptimizer, request: Request, plan: Plan, dialect: Dialect, detach: Callable[[], None]
+    ) -> None:
+        self.plan = plan
+        self.response: Response | None = None
+        self.steps: tuple[Step, ...] = plan.steps
+        self._pipeline, self._dialect = pipeline, dialect
+        self._asked_at = perf_counter()
+        self._filling = pipeline.cache.filling(request, plan, detach).__enter__()
+
+    def __call__(self, events: list[Piece] | None, error: BaseException | None) -> None:
+        """The stream has ended: keep what it amounts to, if that is good."""
+        seconds = perf_counter() - self._asked_at
+        try:
+            # Who leaves after the last word has had it all; whether it was the last, the dialect can tell.
+            if events is None or not (error is None or isinstance(error, Deserted)):
+                admitted = Step("admit", "refused", "too long to be kept" if events is None else "interrupted")
+            else:
+                self.response = self._put_together([piece.data for piece in events], seconds)
+                admitted = self._filling.admit(self.response)
+        except UnusableReplyError as reason:
+            admitted = Step("admit", "refused", str(reason))
+        except Exception as failure:  # noqa: BLE001 - invariant 8: the events have been delivered
+            admitted = self._pipeline.accounts.skip("admit", failure)
+        finally:
+            self._filling.__exit__()
+        if isinstance(error, Deserted) and self.response is None:
+            self._pipeline.accounts.cancelled_upstream()
+        self.steps = (*self.steps, Step("provider", self._pipeline.provider.name, "", seconds), admitted)
+
+    def _put_together(self, events: list[bytes], seconds: float) -> Response:
+        response = self._dialect.read(self._dialect.assemble(events), seconds)
+        return immutable(msgspec.structs.replace(response, events=tuple(events)), seconds)
+
+
+def _dialect(request: Request) -> Dialect:
+    dialect = dialect_of(request.api)
+    if dialect is None:
+        raise ConfigurationError(f"streams of {request.api} are not known here")
+    return dialect
+
+
+def _flight_key(request: Request, key: bytes) -> bytes:
+    """Streams that carry the same events: of one mode, with the same options (usage or not, …)."""
+    options = request.body.get("stream_options")
+    told = sorted((str(name), repr(value)) for name, value in options.items()) if isinstance(options, Mapping) else []
+    wanted = [pair for pair in told if pair not in _USUAL]
+    return key + request.cache[:1].encode() + (repr(wanted).encode() if wanted else b"")
