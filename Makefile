@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUST_SOURCES := Cargo.toml $(shell find rust -name '*.rs' -o -name 'Cargo.toml' -not -path '*/target/*')
 
-.PHONY: help demo test check bench fuzz clean
+.PHONY: help demo test check bench matrix fuzz clean
 
 help:
 	@echo "make demo   a day of a support chatbot with and without resopt, over real HTTP, no keys, no network"
 	@echo "make test   Rust and Python tests"
 	@echo "make check  lint, types, stubs, formatting"
 	@echo "make bench  benchmarks against the libraries people use today (installs them)"
+	@echo "make matrix drop-in and integration tests with each generation of the client libraries (installs them)"
 	@echo "make fuzz   a minute of fuzzing the store against its reference model"
 
 # One build of the extension serves everything; it is made again when Rust or the package metadata changes.
@@ -42,6 +43,25 @@ bench: $(READY)
 	$(BIN)/maturin develop --release --quiet --extras dev,cli,http,server,prices,bench
 	$(BIN)/python benches/run.py
 
+# The drop-in and the integrations with each generation of what they stand before; the README's table says with which.
+MATRIX := .venv-matrix
+MATRIX_TESTS := $(wildcard tests/test_wrap_*.py)
+MATRIX_NEEDS := anyio msgspec numpy genai-prices starlette uvicorn httpx httpx2 hypothesis pytest pytest-timeout trio
+
+define in_environment
+	test -x $(MATRIX)/$(1)/bin/python || $(PYTHON) -m venv $(MATRIX)/$(1)
+	$(MATRIX)/$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(MATRIX_NEEDS) $(2)
+	PYTHONPATH=python RESOPT_TESTED=$(MATRIX)/$(1).json $(MATRIX)/$(1)/bin/python -m pytest --quiet $(MATRIX_TESTS) $(3)
+endef
+
+matrix: $(READY)
+	$(call in_environment,openai2,"openai>=2.20$(comma)<3" "litellm[proxy]>=1.106" anthropic,tests/test_integration_litellm.py)
+	$(call in_environment,openai3,"openai>=3" anthropic langchain-core langchain-openai "pydantic-ai-slim[openai]>=2.68",\
+	  tests/test_integration_langchain.py tests/test_integration_pydantic_ai.py)
+	$(BIN)/python tests/compatibility.py --write README.md $(MATRIX)/*.json
+
+comma := ,
+
 # libFuzzer on a stable compiler: the coverage flags that cargo-fuzz would set.
 fuzz:
 	RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Ccodegen-units=1 \
@@ -50,4 +70,4 @@ fuzz:
 	--bin store -- -max_total_time=60 -max_len=1500
 
 clean:
-	rm -rf $(VENV) target rust/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(MATRIX) target rust/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
