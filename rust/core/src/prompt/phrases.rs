@@ -1,0 +1,104 @@
+//! Phrases and what they become: the small language that the tables are written in, compiled at first use.
+//!
+//! `in order to => to` replaces three words by one; `please => ` takes one away. A part may have alternatives
+//! (`would|could`) and be optional (`that?`). `^` in front: only where a sentence begins; `$` at the end: only where it
+//! ends. `>base` after the last part: only before a verb in its basic form, as far as that can be told.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::lexeme::Lexeme;
+use super::phrase_tables::{LIGHT, NOT_BASE_VERBS, STRONG};
+
+/// What a phrase is replaced by, and where it may stand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Phrase {
+    pub(super) instead: &'static str,
+    pub(super) rule: &'static str,
+    begins: bool,
+    ends: bool,
+    before_verb: bool,
+}
+
+/// Word sequences by their first word, longest first.
+pub(super) struct Table(HashMap<&'static str, Vec<(Vec<&'static str>, Phrase)>>);
+
+pub(super) static LIGHT_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(&[LIGHT]));
+pub(super) static STRONG_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(&[LIGHT, STRONG]));
+
+impl Table {
+    fn new(lists: &[&[(&'static str, &'static str)]]) -> Self {
+        let mut table: HashMap<&'static str, Vec<(Vec<&'static str>, Phrase)>> = HashMap::new();
+        for (rule, lines) in lists.iter().copied().flatten() {
+            for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+                let (pattern, instead) = line.split_once("=>").unwrap_or((line, ""));
+                let mut phrase = Phrase {
+                    instead: instead.trim(),
+                    rule,
+                    begins: false,
+                    ends: false,
+                    before_verb: false,
+                };
+                for words in expand(pattern, &mut phrase) {
+                    if let Some(first) = words.first() {
+                        table.entry(first).or_default().push((words, phrase));
+                    }
+                }
+            }
+        }
+        for phrases in table.values_mut() {
+            phrases.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
+        }
+        Self(table)
+    }
+
+    /// The longest phrase that stands at `at`, and how many lexemes it takes.
+    pub(super) fn find(&self, lexemes: &[Lexeme<'_>], at: usize, begins: bool) -> Option<(Phrase, usize)> {
+        let candidates = self.0.get(lexemes.get(at)?.lower.as_ref())?;
+        candidates.iter().find_map(|(words, phrase)| {
+            let place = lexemes.get(at..at + words.len())?;
+            let same = place
+                .iter()
+                .zip(words)
+                .all(|(lexeme, word)| !lexeme.fixed && lexeme.is(word));
+            let next = lexemes.get(at + words.len());
+            let fits = (!phrase.begins || begins)
+                && (!phrase.ends || next.is_none_or(|lexeme| matches!(lexeme.lower.as_ref(), "." | "!" | "?")))
+                && (!phrase.before_verb || next.is_some_and(may_be_verb));
+            (same && fits).then_some((*phrase, words.len()))
+        })
+    }
+}
+
+/// Whether a word may be a verb in its basic form, or an adverb before one: what an order begins with.
+pub(super) fn may_be_verb(lexeme: &Lexeme<'_>) -> bool {
+    let word = lexeme.lower.as_ref();
+    lexeme.is_word
+        && !lexeme.fixed
+        && !NOT_BASE_VERBS.contains(&word)
+        && !(word.ends_with("ing") || word.ends_with("ed") && word != "need")
+}
+
+fn expand(pattern: &'static str, phrase: &mut Phrase) -> Vec<Vec<&'static str>> {
+    let mut all: Vec<Vec<&'static str>> = vec![Vec::new()];
+    for part in pattern.split_whitespace() {
+        match part {
+            "^" => phrase.begins = true,
+            "$" => phrase.ends = true,
+            ">base" => phrase.before_verb = true,
+            _ => {
+                let (choices, optional) = part.strip_suffix('?').map_or((part, false), |choices| (choices, true));
+                let mut longer = if optional { all.clone() } else { Vec::new() };
+                for choice in choices.split('|') {
+                    longer.extend(all.iter().map(|words| {
+                        let mut words = words.clone();
+                        words.push(choice);
+                        words
+                    }));
+                }
+                all = longer;
+            }
+        }
+    }
+    all
+}
