@@ -9,3 +9,4 @@ pub mod key;
 pub mod stats;
 pub mod store;
 pub mod text;
+pub mod tokens;
