@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::memo::{self, Memo};
-use super::merge::{Merges, SCANNED};
+use super::merge::{Merges, Scratch};
 use super::pretoken::{self, Pattern, Reader};
 use super::ranks::{self, Packed, Ranks};
 use super::special::{self, Special};
@@ -22,18 +22,10 @@ struct Tables {
 impl Tables {
     fn new(packed: &Packed, tag: u8) -> Result<Self, Error> {
         let ranks = Ranks::unpack(packed)?;
-        let pieces = Pieces::new(&ranks);
-        let mut single = [0; 256];
-        for (id, token) in (0u32..).zip(ranks.tokens().take(256)) {
-            if let [octet] = token {
-                single[usize::from(*octet)] = id;
-            }
-        }
-        let merges = Merges::new(single, &ranks.pairs);
         Ok(Self {
-            ranks: ranks.without_pairs(),
-            pieces,
-            merges,
+            pieces: Pieces::new(&ranks),
+            merges: Merges::new(&ranks),
+            ranks,
             tag,
         })
     }
@@ -56,7 +48,13 @@ impl Tables {
 
     /// Give each piece's tokens and its end to `take`, until it says stop.
     #[inline]
-    fn walk<P: Pattern>(&self, text: &str, memo: &mut Memo, mut take: impl FnMut(&[u32], usize) -> bool) {
+    fn walk<P: Pattern>(
+        &self,
+        text: &str,
+        memo: &mut Memo,
+        scratch: &mut Scratch,
+        mut take: impl FnMut(&[u32], usize) -> bool,
+    ) {
         let reader = Reader::new(text);
         let text = text.as_bytes();
         let mut start = 0;
@@ -71,29 +69,18 @@ impl Tables {
                         let (ids, count) = few.ids();
                         take(&ids[..count], end)
                     } else {
-                        let (ids, count) = self.merges.by_scan(&text[start..end]);
-                        memo.put(key, hash, self.tag, &ids[..count]);
-                        take(&ids[..count], end)
+                        let ids = self.merges.encode(&self.ranks, &text[start..end], scratch);
+                        memo.put(key, hash, self.tag, ids);
+                        take(ids, end)
                     }
                 }
-                None => self.long(&text[start..end], |ids| take(ids, end)),
+                None => take(self.merges.encode(&self.ranks, &text[start..end], scratch), end),
             };
             if !go_on {
                 return;
             }
             start = end;
         }
-    }
-
-    fn long(&self, piece: &[u8], take: impl FnOnce(&[u32]) -> bool) -> bool {
-        if let Some(id) = self.pieces.long(&self.ranks, piece) {
-            return take(&[id]);
-        }
-        if piece.len() <= SCANNED {
-            let (ids, count) = self.merges.by_scan(piece);
-            return take(&ids[..count]);
-        }
-        take(&self.merges.by_heap(piece))
     }
 }
 
@@ -136,11 +123,11 @@ impl Encoding {
     }
 
     fn walk(&self, text: &str, take: impl FnMut(&[u32], usize) -> bool) {
-        memo::with(|memo| {
+        memo::with(|memo, scratch| {
             if self.o200k {
-                self.tables.walk::<pretoken::O200k>(text, memo, take);
+                self.tables.walk::<pretoken::O200k>(text, memo, scratch, take);
             } else {
-                self.tables.walk::<pretoken::Cl100k>(text, memo, take);
+                self.tables.walk::<pretoken::Cl100k>(text, memo, scratch, take);
             }
         });
     }
@@ -194,7 +181,7 @@ impl Encoding {
         if text.len() <= limit {
             return true;
         }
-        if text.len().div_ceil(self.tables.pieces.longest()) > limit {
+        if text.len().div_ceil(self.tables.ranks.longest()) > limit {
             return false;
         }
         let mut count = 0;
@@ -218,7 +205,10 @@ impl Encoding {
         self.walk(text, |ids, piece_end| {
             let room = limit - count;
             if ids.len() > room {
-                end += ids[..room].iter().map(|&id| self.length(id)).sum::<usize>();
+                end += ids[..room]
+                    .iter()
+                    .map(|&id| self.tables.ranks.length(id))
+                    .sum::<usize>();
                 whole = false;
                 return false;
             }
@@ -239,10 +229,6 @@ impl Encoding {
             // Never at 0: the empty text fits.
             end -= 1;
         }
-    }
-
-    fn length(&self, id: u32) -> usize {
-        self.tables.ranks.token(id).map_or(0, <[u8]>::len)
     }
 
     /// The bytes of tokens; they may end, or begin, inside a character.

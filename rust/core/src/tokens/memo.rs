@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 
+use super::merge::Scratch;
 use super::table::{ID_BITS, Short};
 
 const SLOTS: usize = 4096;
@@ -16,17 +17,17 @@ const COUNT_AT: u32 = 6 * ID_BITS;
 const TAG_AT: u32 = 120;
 
 thread_local! {
-    static MEMO: RefCell<Memo> = const { RefCell::new(Memo { slots: Vec::new() }) };
+    static MEMO: RefCell<(Memo, Scratch)> = const { RefCell::new((Memo { slots: Vec::new() }, Scratch::new())) };
 }
 
-/// Run `work` with this thread's memo.
-pub(super) fn with<T>(work: impl FnOnce(&mut Memo) -> T) -> T {
+/// Run `work` with this thread's memo and working memory.
+pub(super) fn with<T>(work: impl FnOnce(&mut Memo, &mut Scratch) -> T) -> T {
     MEMO.with(|memo| {
-        let mut memo = memo.borrow_mut();
+        let (memo, scratch) = &mut *memo.borrow_mut();
         if memo.slots.is_empty() {
             memo.slots = vec![Slot { key: 0, ids: 0 }; SLOTS];
         }
-        work(&mut memo)
+        work(memo, scratch)
     })
 }
 

@@ -1,145 +1,121 @@
-//! Byte-pair merging of a piece that is not one token.
+//! Byte-pair merging of a piece, in linear time.
 //!
 //! The rule of the encodings: as long as two neighbours make a token, merge those that make the lowest one, the leftmost
-//! first. A token comes about in one way only (whatever stands around it: nothing crossed its borders, so its inside was
-//! merged as if it were alone), so the table needs one pair for each token, and numbers are looked up, not bytes.
+//! first. What comes out can be told without merging (published with the `bpe` crate: "So many tokens, so little time",
+//! github.blog, 2024): a sequence of tokens is the encoding of its bytes exactly when every two neighbours are the
+//! encoding of theirs, so tokens are taken from the left, the longest first, and a token that cannot stand after the
+//! last is replaced by the next shorter one, or the last is taken back. The last token before each byte is unique: a place
+//! that was given up need never be tried again, so each is tried once for each token that may end there.
 //!
-//! Short pieces are scanned for the lowest merge; long ones keep their merges in a heap, n log n for a piece of n bytes.
+//! The crate itself is not used: it finds the longest tokens by three automata, 60 MB that take seconds to build from
+//! ranks. A trie does as well here ([`super::trie`]).
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
+use super::ranks::{Ranks, SINGLE};
 use super::table::{NEVER, Pairs};
+use super::trie::{NONE, Trie};
 
-/// Up to so many bytes scanning is faster than a heap.
-pub(super) const SCANNED: usize = 48;
+/// What is kept of the working memory of a thread between pieces, in numbers.
+const KEPT: usize = 1 << 14;
 
 /// What merging needs to know of an encoding.
 pub(super) struct Merges {
-    /// The token of each single byte.
-    single: [u32; 256],
     pairs: Pairs,
+    trie: Trie,
+}
+
+/// Working memory, used again from piece to piece.
+pub(super) struct Scratch {
+    tokens: Vec<u32>,
+    /// A bit for each place in the piece that no token may end at.
+    given_up: Vec<u64>,
+}
+
+impl Scratch {
+    pub(super) const fn new() -> Self {
+        Self {
+            tokens: Vec::new(),
+            given_up: Vec::new(),
+        }
+    }
+
+    fn start(&mut self, length: usize) {
+        self.tokens.clear();
+        self.given_up.clear();
+        if length < KEPT {
+            self.tokens.shrink_to(KEPT);
+            self.given_up.shrink_to(KEPT);
+        }
+        self.given_up.resize(length / 64 + 1, 0);
+    }
+
+    #[inline]
+    fn is_open(&self, place: usize) -> bool {
+        self.given_up[place / 64] >> (place % 64) & 1 == 0
+    }
+
+    #[inline]
+    fn give_up(&mut self, place: usize) {
+        self.given_up[place / 64] |= 1 << (place % 64);
+    }
 }
 
 impl Merges {
-    pub(super) fn new(single: [u32; 256], pairs: &[(u32, u32)]) -> Self {
+    pub(super) fn new(ranks: &Ranks) -> Self {
         Self {
-            single,
-            pairs: Pairs::new(pairs),
+            pairs: Pairs::new(&ranks.pairs),
+            trie: Trie::new(ranks),
         }
     }
 
-    /// The tokens of a piece of up to `SCANNED` bytes, and how many they are.
-    #[inline]
-    pub(super) fn by_scan(&self, piece: &[u8]) -> ([u32; SCANNED], usize) {
-        let mut ids = [0; SCANNED];
-        // merges[i] is what ids[i] and ids[i + 1] become; the last has nothing to its right.
-        let mut merges = [NEVER; SCANNED];
-        let mut count = piece.len().min(SCANNED);
-        for (id, &octet) in ids.iter_mut().zip(piece) {
-            *id = self.single[usize::from(octet)];
-        }
-        for at in 1..count {
-            merges[at - 1] = self.pairs.merged(ids[at - 1], ids[at]);
-        }
-        while count > 1 {
-            let (mut lowest, mut at) = (NEVER, 0);
-            for (here, &merge) in merges[..count - 1].iter().enumerate() {
-                if merge < lowest {
-                    (lowest, at) = (merge, here);
-                }
-            }
-            if lowest == NEVER {
-                break;
-            }
-            ids[at] = lowest;
-            ids.copy_within(at + 2..count, at + 1);
-            merges.copy_within(at + 1..count, at);
-            count -= 1;
-            merges[at] = if at + 1 < count {
-                self.pairs.merged(lowest, ids[at + 1])
-            } else {
-                NEVER
-            };
-            if at > 0 {
-                merges[at - 1] = self.pairs.merged(ids[at - 1], lowest);
-            }
-        }
-        (ids, count)
-    }
-
-    /// The tokens of a piece of any length.
-    pub(super) fn by_heap(&self, piece: &[u8]) -> Vec<u32> {
-        let mut chain = Chain::new(piece, &self.single);
-        let mut heap: BinaryHeap<Reverse<(u32, usize)>> = (0..piece.len())
-            .filter_map(|at| chain.merge_of(at, &self.pairs))
-            .collect::<Vec<_>>()
-            .into();
-        while let Some(Reverse((merge, at))) = heap.pop() {
-            // What was pushed before a neighbour changed is no longer so.
-            if chain.parts[at].merge != merge {
+    /// The tokens of a piece.
+    pub(super) fn encode<'s>(&self, ranks: &Ranks, piece: &[u8], scratch: &'s mut Scratch) -> &'s [u32] {
+        scratch.start(piece.len());
+        let mut place = 0;
+        let mut token = self.trie.longest(piece);
+        while token != NONE {
+            let last = scratch.tokens.last().copied();
+            let end = place + ranks.length(token);
+            if scratch.is_open(end) && last.is_none_or(|last| self.stand_together(ranks, last, token)) {
+                scratch.tokens.push(token);
+                place = end;
+                token = self.trie.longest(&piece[end..]);
                 continue;
             }
-            chain.join(at, merge);
-            heap.extend(chain.merge_of(at, &self.pairs));
-            if at > 0 {
-                heap.extend(chain.merge_of(chain.parts[at].before, &self.pairs));
+            token = self.trie.shorter(token);
+            if token == NONE {
+                // Nothing fits after the last token: no token may end here.
+                scratch.give_up(place);
+                scratch.tokens.pop();
+                token = last.unwrap_or(NONE);
+                place -= last.map_or(0, |last| ranks.length(last));
             }
         }
-        let (mut ids, mut at) = (Vec::with_capacity(piece.len() / 2), 0);
-        while at < piece.len() {
-            ids.push(chain.parts[at].id);
-            at = chain.parts[at].after;
-        }
-        ids
-    }
-}
-
-/// The parts of a long piece, each at the place of its first byte and knowing its neighbours.
-struct Chain {
-    parts: Vec<Part>,
-}
-
-struct Part {
-    id: u32,
-    /// What it and its right neighbour become.
-    merge: u32,
-    before: usize,
-    after: usize,
-}
-
-impl Chain {
-    fn new(piece: &[u8], single: &[u32; 256]) -> Self {
-        let part = |(at, &octet): (usize, &u8)| Part {
-            id: single[usize::from(octet)],
-            merge: NEVER,
-            before: at.saturating_sub(1),
-            after: at + 1,
-        };
-        Self {
-            parts: piece.iter().enumerate().map(part).collect(),
-        }
+        &scratch.tokens
     }
 
-    /// Note what the part at `at` and its right neighbour become; None when they do not merge.
-    fn merge_of(&mut self, at: usize, pairs: &Pairs) -> Option<Reverse<(u32, usize)>> {
-        let merge = match self.parts.get(self.parts[at].after) {
-            Some(right) => pairs.merged(self.parts[at].id, right.id),
-            None => NEVER,
-        };
-        self.parts[at].merge = merge;
-        (merge != NEVER).then_some(Reverse((merge, at)))
-    }
-
-    /// Let the part at `at` swallow its right neighbour.
-    fn join(&mut self, at: usize, merge: u32) {
-        let gone = self.parts[at].after;
-        let after = self.parts[gone].after;
-        self.parts[gone].merge = NEVER;
-        self.parts[at].id = merge;
-        self.parts[at].after = after;
-        if let Some(right) = self.parts.get_mut(after) {
-            right.before = at;
+    /// Whether two tokens side by side are what their bytes are encoded as.
+    ///
+    /// Their merges are taken back from the last to the first. In the state before each, the neighbours at the border
+    /// must not be a pair that would have been merged earlier: one of a lower token, or of the same further left.
+    #[inline]
+    fn stand_together(&self, ranks: &Ranks, mut left: u32, mut right: u32) -> bool {
+        let mut before = NEVER;
+        loop {
+            if self.pairs.merged(left, right) < before {
+                return false;
+            }
+            // Of two equal tokens the left one was made first.
+            if left > right {
+                let Some((_, half)) = ranks.halves(left) else { return true };
+                before = left;
+                left = half;
+            } else {
+                let Some((half, _)) = ranks.halves(right) else { return true };
+                before = right + 1;
+                right = half;
+            }
         }
     }
 }
+
+const _: () = assert!(SINGLE == 256, "tokens from 256 on have halves");

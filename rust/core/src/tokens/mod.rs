@@ -14,5 +14,6 @@ mod ranges;
 mod ranks;
 mod special;
 mod table;
+mod trie;
 
 pub use count::Encoding;

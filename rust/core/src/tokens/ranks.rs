@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 
-const SINGLE: usize = 256;
-const HEAD: usize = 10;
+/// The single bytes: the first tokens of both tables.
+pub(super) const SINGLE: usize = 256;
 const MAGIC: &[u8] = b"RSMG\x01";
 
 /// A packed file and what it must be.
@@ -48,6 +48,8 @@ pub(super) struct Ranks {
     ends: Box<[u32]>,
     /// The two halves of each token after the 256 single bytes.
     pub(super) pairs: Vec<(u32, u32)>,
+    /// Bytes of the longest token.
+    longest: usize,
 }
 
 impl Ranks {
@@ -85,6 +87,8 @@ impl Ranks {
                 }
                 bytes.extend_from_within(ends[half as usize] as usize..ends[half as usize + 1] as usize);
             }
+            let start = *ends.last()? as usize;
+            ranks.longest = ranks.longest.max(bytes.len() - start);
             ends.push(u32::try_from(bytes.len()).ok()?);
             ranks.pairs.push((left, right));
         }
@@ -102,14 +106,7 @@ impl Ranks {
             bytes: bytes.into_boxed_slice(),
             ends: ends.into_boxed_slice(),
             pairs: Vec::with_capacity(count.saturating_sub(SINGLE)),
-        }
-    }
-
-    /// The same tokens, the pairs given back to the allocator: the table of merges holds them now.
-    pub(super) fn without_pairs(self) -> Self {
-        Self {
-            pairs: Vec::new(),
-            ..self
+            longest: 1,
         }
     }
 
@@ -124,6 +121,23 @@ impl Ranks {
         let start = *self.ends.get(id as usize)? as usize;
         let end = *self.ends.get(id as usize + 1)? as usize;
         Some(&self.bytes[start..end])
+    }
+
+    /// Bytes of the longest token.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// Bytes of a token of this table.
+    #[inline]
+    pub(super) fn length(&self, id: u32) -> usize {
+        (self.ends[id as usize + 1] - self.ends[id as usize]) as usize
+    }
+
+    /// The two tokens that a token of this table is merged from; None for a single byte.
+    #[inline]
+    pub(super) fn halves(&self, id: u32) -> Option<(u32, u32)> {
+        self.pairs.get((id as usize).checked_sub(SINGLE)?).copied()
     }
 
     /// The bytes of all tokens in order.
@@ -222,6 +236,8 @@ fn write_decimal(number: usize, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HEAD: usize = 10;
 
     #[test]
     fn both_tables_are_the_published_ones() {

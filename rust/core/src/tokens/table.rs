@@ -5,8 +5,6 @@
 //! lie in 8-byte slots, three numbers of 18 bits. Both are open tables, at most half full (three quarters for merges),
 //! read far more often than a processor's cache can hold them: a slot that is small beats a hash that is good.
 
-use hashbrown::HashTable;
-
 use super::ranks::Ranks;
 
 /// The longest piece that fits into a slot.
@@ -51,12 +49,10 @@ impl Short {
     }
 }
 
-/// All tokens by their bytes.
+/// The tokens of up to 13 bytes.
 pub(super) struct Pieces {
     slots: Box<[u128]>,
     shift: u32,
-    long: HashTable<u32>,
-    longest: usize,
 }
 
 impl Pieces {
@@ -66,24 +62,14 @@ impl Pieces {
         let mut pieces = Self {
             slots: vec![0; size].into_boxed_slice(),
             shift: 64 - size.trailing_zeros(),
-            long: HashTable::with_capacity(ranks.len() - short),
-            longest: 0,
         };
         for (id, token) in (0u32..).zip(ranks.tokens()) {
-            pieces.longest = pieces.longest.max(token.len());
-            match Short::new(token, 0, token.len()) {
-                Some(key) => {
-                    let mut at = pieces.home(key.hash());
-                    while pieces.slots[at] != 0 {
-                        at = (at + 1) & (size - 1);
-                    }
-                    pieces.slots[at] = key.0 | u128::from(id) << ID_AT;
+            if let Some(key) = Short::new(token, 0, token.len()) {
+                let mut at = pieces.home(key.hash());
+                while pieces.slots[at] != 0 {
+                    at = (at + 1) & (size - 1);
                 }
-                None => {
-                    pieces.long.insert_unique(hash_long(token), id, |&id| {
-                        hash_long(ranks.token(id).unwrap_or_default())
-                    });
-                }
+                pieces.slots[at] = key.0 | u128::from(id) << ID_AT;
             }
         }
         pieces
@@ -112,38 +98,6 @@ impl Pieces {
             at += 1;
         }
     }
-
-    /// The token that a piece of more than 13 bytes is.
-    #[inline]
-    pub(super) fn long(&self, ranks: &Ranks, piece: &[u8]) -> Option<u32> {
-        if piece.len() > self.longest {
-            return None;
-        }
-        self.long
-            .find(hash_long(piece), |&id| ranks.token(id) == Some(piece))
-            .copied()
-    }
-
-    /// Bytes of the longest token.
-    pub(super) fn longest(&self) -> usize {
-        self.longest
-    }
-}
-
-fn hash_long(bytes: &[u8]) -> u64 {
-    let mut hash = bytes.len() as u64;
-    for chunk in bytes.chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        hash = mix(hash.rotate_left(23) ^ u64::from_le_bytes(word));
-    }
-    hash
-}
-
-#[inline]
-fn mix(word: u64) -> u64 {
-    let product = word.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    product ^ (product >> 32)
 }
 
 /// All merges: which token two tokens side by side become.
