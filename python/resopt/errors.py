@@ -35,6 +35,10 @@ class MissingExtraError(ResoptError, ImportError):
     """A feature needs an optional dependency; the message names the extra to install."""
 
 
+class CorruptDataError(ResoptError, RuntimeError):
+    """Data that came with resopt is not what was shipped; using it would give wrong answers, so nothing does."""
+
+
 class CacheMissError(ResoptError, LookupError):
     """Cache mode `only` was asked for and no stored answer fits."""
 

@@ -7,4 +7,7 @@ pub enum Error {
     /// An argument lies outside its documented range.
     #[error("{0}")]
     InvalidArgument(String),
+    /// Data that came with the library fails its check.
+    #[error("{0}")]
+    Corrupt(String),
 }

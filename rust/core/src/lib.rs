@@ -10,3 +10,4 @@ pub mod prompt;
 pub mod stats;
 pub mod store;
 pub mod text;
+pub mod tokens;
