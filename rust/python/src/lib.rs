@@ -6,6 +6,7 @@ mod clock;
 mod error;
 mod key;
 mod normalise;
+mod prompt;
 mod signature;
 mod sketch;
 mod store;
@@ -22,6 +23,10 @@ mod _core {
     use super::key::{KeySpace, RequestShape};
     #[pymodule_export]
     use super::normalise::{fold, fold_unicode, is_plain_question};
+    #[pymodule_export]
+    use super::prompt::extract::{count_words, extract_context};
+    #[pymodule_export]
+    use super::prompt::rules::shorten_prompt;
     #[pymodule_export]
     use super::signature::{Miss, Signature};
     #[pymodule_export]

@@ -25,7 +25,10 @@ fn utf8<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, str>> {
 
 fn string<'a, 'py>(text: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyString>> {
     text.cast::<PyString>().map_err(|_| {
-        let kind = text.get_type().name().map_or_else(|_| "that".to_owned(), |name| name.to_string());
+        let kind = text
+            .get_type()
+            .name()
+            .map_or_else(|_| "that".to_owned(), |name| name.to_string());
         configuration_error(text.py(), format!("text must be a str, not {kind}"))
     })
 }
@@ -48,9 +51,9 @@ fn numbers(tokens: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
 }
 
 fn limit(max_tokens: &Bound<'_, PyAny>) -> PyResult<usize> {
-    max_tokens.extract().map_err(|_| {
-        configuration_error(max_tokens.py(), "max_tokens must be an int of at least 0".to_owned())
-    })
+    max_tokens
+        .extract()
+        .map_err(|_| configuration_error(max_tokens.py(), "max_tokens must be an int of at least 0".to_owned()))
 }
 
 /// Do `work` on each text while other threads run.
@@ -58,7 +61,9 @@ fn each<T: Send>(texts: &Bound<'_, PyAny>, work: impl Fn(&str) -> T + Send + Syn
     let held = strings(texts)?;
     let texts = held.iter().map(utf8).collect::<PyResult<Vec<_>>>()?;
     let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-    let Some(first) = held.first() else { return Ok(Vec::new()) };
+    let Some(first) = held.first() else {
+        return Ok(Vec::new());
+    };
     Ok(first.py().detach(|| texts.into_iter().map(work).collect()))
 }
 

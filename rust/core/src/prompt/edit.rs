@@ -60,11 +60,11 @@ pub(super) fn in_order(mut edits: Vec<Edit>) -> Vec<Edit> {
 }
 
 /// One list that does to `text` what `first` and then `second` (which refers to the text that `first` made) do.
-pub(super) fn compose(text: &str, first: Vec<Edit>, second: &[Edit]) -> Vec<Edit> {
+pub(super) fn compose(text: &str, first: &[Edit], second: &[Edit]) -> Vec<Edit> {
     if first.is_empty() {
         return second.to_vec();
     }
-    let middle = apply(text, &first);
+    let middle = apply(text, first);
     let mut shift: isize = 0;
     // Where each of the first edits lies in the middle text.
     let placed: Vec<Range<usize>> = first

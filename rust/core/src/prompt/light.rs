@@ -80,12 +80,11 @@ pub(super) fn without(
     let follows = all
         .iter()
         .find(|other| other.range.start >= sentence.range.end && other.range.end <= stretch.range.end);
-    let range = match follows {
-        Some(next) => sentence.range.start..next.range.start,
-        None => {
-            let before = text[..sentence.range.start].trim_end_matches([' ', '\t', '\n']).len();
-            before.max(stretch.range.start)..sentence.range.end
-        }
+    let range = if let Some(next) = follows {
+        sentence.range.start..next.range.start
+    } else {
+        let before = text[..sentence.range.start].trim_end_matches([' ', '\t', '\n']).len();
+        before.max(stretch.range.start)..sentence.range.end
     };
     Edit::new(range, "", rule, group)
 }

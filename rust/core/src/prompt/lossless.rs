@@ -1,6 +1,6 @@
 //! Level *lossless*: the same content in fewer signs. Blanks, padding, pretty-printed JSON, repetition, decoration.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::edit::Edit;
@@ -131,7 +131,7 @@ fn blanks(text: &str, line: &Range<usize>, columns: bool, all: &mut Vec<Edit>) {
             (None, true) => run = Some(at),
             (Some(start), false) => {
                 let gap = &content[start..at];
-                if gap.len() > keep.len() && !(gap == "\t") {
+                if gap.len() > keep.len() && gap != "\t" {
                     let instead = if gap.len() < 3 || !columns {
                         &keep[..keep.len().min(gap.len())]
                     } else {
@@ -180,7 +180,7 @@ fn comments(text: &str, protected: &Protected, all: &mut Vec<Edit>) {
 /// and still be two. Code is left alone.
 pub(super) fn repeated(text: &str, protected: &Protected) -> Vec<Edit> {
     let mut all = Vec::new();
-    let mut seen: HashMap<&str, ()> = HashMap::new();
+    let mut seen: HashSet<&str> = HashSet::new();
     let mut start = 0;
     for block in text.split("\n\n") {
         let range = start..start + block.len();
@@ -189,7 +189,7 @@ pub(super) fn repeated(text: &str, protected: &Protected) -> Vec<Edit> {
             continue;
         }
         let key = block.trim();
-        if long(key) && seen.insert(key, ()).is_some() {
+        if long(key) && !seen.insert(key) {
             // The blank line before it goes with it; the first block of all is never a repetition.
             all.push(Edit::new(range.start - 2..range.end, "", "repeated block", all.len()));
             continue;
@@ -200,7 +200,7 @@ pub(super) fn repeated(text: &str, protected: &Protected) -> Vec<Edit> {
             at = place.end + 1;
             let key = line.trim();
             let prose = long(key) && key.ends_with(['.', '!']) && !key.contains([':', '|']) && !key.starts_with('"');
-            if key != block.trim() && prose && seen.insert(key, ()).is_some() {
+            if key != block.trim() && prose && !seen.insert(key) {
                 let whole = if place.start > range.start {
                     place.start - 1..place.end
                 } else {

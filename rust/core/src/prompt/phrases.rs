@@ -73,10 +73,8 @@ impl Table {
 /// Whether a word may be a verb in its basic form, or an adverb before one: what an order begins with.
 pub(super) fn may_be_verb(lexeme: &Lexeme<'_>) -> bool {
     let word = lexeme.lower.as_ref();
-    lexeme.is_word
-        && !lexeme.fixed
-        && !NOT_BASE_VERBS.contains(&word)
-        && !(word.ends_with("ing") || word.ends_with("ed") && word != "need")
+    let inflected = word.ends_with("ing") || (word.ends_with("ed") && word != "need");
+    lexeme.is_word && !lexeme.fixed && !inflected && !NOT_BASE_VERBS.contains(&word)
 }
 
 fn expand(pattern: &'static str, phrase: &mut Phrase) -> Vec<Vec<&'static str>> {

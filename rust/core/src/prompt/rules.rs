@@ -2,7 +2,7 @@
 //!
 //! One pass finds the edits of each level on the text that the level below has made; passes repeat until nothing
 //! changes, so a prompt optimised twice is a prompt optimised once. An edit that would not pay, in signs or in tokens, is
-//! not made, so the result is never longer. All edits are kept as replacements in the *original*: [`restore`] undoes them.
+//! not made, so the result is never longer. All edits are kept as replacements in the *original*, so that each can be undone.
 
 use std::ops::Range;
 
@@ -74,7 +74,7 @@ pub fn optimize(prompt: &str, options: &Options<'_>, count: &dyn Fn(&str) -> usi
         let longer = apply(&text, &asking);
         let tokens = count(&longer);
         if longer.len() <= prompt.len() && tokens <= before && settle(&longer, options, count).is_empty() {
-            edits = compose(prompt, edits, &asking);
+            edits = compose(prompt, &edits, &asking);
             (text, after) = (longer, tokens);
         }
     }
@@ -90,25 +90,6 @@ pub fn optimize(prompt: &str, options: &Options<'_>, count: &dyn Fn(&str) -> usi
     }
 }
 
-/// The original of a text that was made from it by `changes`, or None when `text` is not what they made.
-#[must_use]
-pub fn restore(text: &str, changes: &[(Range<usize>, &str, &str)]) -> Option<String> {
-    let mut original = String::with_capacity(text.len());
-    let mut at = 0usize;
-    for (range, before, after) in changes {
-        let kept = range.start.checked_sub(original.len())?;
-        original.push_str(text.get(at..at.checked_add(kept)?)?);
-        at += kept;
-        if !text.get(at..)?.starts_with(after) || range.len() != before.len() {
-            return None;
-        }
-        original.push_str(before);
-        at += after.len();
-    }
-    original.push_str(text.get(at..)?);
-    Some(original)
-}
-
 /// Edits after which another pass changes nothing; none when that does not happen.
 fn settle(prompt: &str, options: &Options<'_>, count: &dyn Fn(&str) -> usize) -> Vec<Edit> {
     let mut edits = Vec::new();
@@ -118,7 +99,7 @@ fn settle(prompt: &str, options: &Options<'_>, count: &dyn Fn(&str) -> usize) ->
         if step.is_empty() {
             return edits;
         }
-        edits = compose(prompt, edits, &step);
+        edits = compose(prompt, &edits, &step);
         text = apply(prompt, &edits);
     }
     Vec::new()
@@ -149,7 +130,7 @@ fn pass(prompt: &str, options: &Options<'_>, count: &dyn Fn(&str) -> usize) -> V
     for find in finders {
         let found = paying(&text, in_order(find(&text)), count);
         if !found.is_empty() {
-            edits = compose(prompt, edits, &found);
+            edits = compose(prompt, &edits, &found);
             text = apply(prompt, &edits);
         }
     }
@@ -202,9 +183,7 @@ fn groups(edits: Vec<Edit>, as_one: bool) -> Vec<Vec<Edit>> {
 /// slash. Groups are never parted.
 fn stretches(text: &str, edits: Vec<Edit>) -> Vec<(Range<usize>, Vec<Edit>)> {
     let bytes = text.as_bytes();
-    let clean = |at: usize| {
-        at == 0 || (bytes[at - 1] == b'\n' && bytes.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric()))
-    };
+    let clean = |at: usize| at == 0 || (bytes[at - 1] == b'\n' && bytes.get(at).is_some_and(u8::is_ascii_alphanumeric));
     let mut found: Vec<(Range<usize>, Vec<Edit>)> = Vec::new();
     for edit in edits {
         let open = found.last().map_or(0, |(range, _)| range.end);

@@ -104,11 +104,31 @@ impl Encoding {
     /// [`Error::InvalidArgument`] for another name; [`Error::Corrupt`] when the tables that came with the library fail
     /// their check.
     pub fn get(name: &str) -> Result<Self, Error> {
-        let encoding = |name, tables, special, o200k| Self { name, tables, special, o200k };
+        let encoding = |name, tables, special, o200k| Self {
+            name,
+            tables,
+            special,
+            o200k,
+        };
         match name {
-            "o200k_base" => Ok(encoding(Self::NAMES[0], Tables::o200k()?, Special::new(special::O200K, false), true)),
-            "cl100k_base" => Ok(encoding(Self::NAMES[1], Tables::cl100k()?, Special::new(special::CL100K, false), false)),
-            "o200k_harmony" => Ok(encoding(Self::NAMES[2], Tables::o200k()?, Special::new(special::HARMONY, true), true)),
+            "o200k_base" => Ok(encoding(
+                Self::NAMES[0],
+                Tables::o200k()?,
+                Special::new(special::O200K, false),
+                true,
+            )),
+            "cl100k_base" => Ok(encoding(
+                Self::NAMES[1],
+                Tables::cl100k()?,
+                Special::new(special::CL100K, false),
+                false,
+            )),
+            "o200k_harmony" => Ok(encoding(
+                Self::NAMES[2],
+                Tables::o200k()?,
+                Special::new(special::HARMONY, true),
+                true,
+            )),
             _ => Err(Error::InvalidArgument(format!(
                 "{name:?} is no encoding of resopt: it has {}",
                 Self::NAMES.join(", ")

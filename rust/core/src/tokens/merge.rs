@@ -106,11 +106,15 @@ impl Merges {
             }
             // Of two equal tokens the left one was made first.
             if left > right {
-                let Some((_, half)) = ranks.halves(left) else { return true };
+                let Some((_, half)) = ranks.halves(left) else {
+                    return true;
+                };
                 before = left;
                 left = half;
             } else {
-                let Some((half, _)) = ranks.halves(right) else { return true };
+                let Some((half, _)) = ranks.halves(right) else {
+                    return true;
+                };
                 before = right + 1;
                 right = half;
             }

@@ -253,11 +253,17 @@ mod tests {
         for at in [0, 5, 6, 12, 300, 5_000, CL100K.bytes.len() - 1] {
             let mut bytes = CL100K.bytes.to_vec();
             bytes[at] ^= 4;
-            let damaged = Packed { bytes: bytes.leak(), ..CL100K };
+            let damaged = Packed {
+                bytes: bytes.leak(),
+                ..CL100K
+            };
             let message = Ranks::unpack(&damaged).err().unwrap().to_string();
             assert!(message.contains("cl100k_base") && message.contains("Install resopt again"));
         }
-        let cut = Packed { bytes: &CL100K.bytes[..1000], ..CL100K };
+        let cut = Packed {
+            bytes: &CL100K.bytes[..1000],
+            ..CL100K
+        };
         assert!(Ranks::unpack(&cut).is_err());
     }
 
@@ -268,7 +274,11 @@ mod tests {
         bytes[last] ^= 1;
         let bytes: &'static [u8] = bytes.leak();
         let hash: &'static str = hex(&Sha256::digest(bytes)).leak();
-        let other = Packed { bytes, packed_hash: hash, ..CL100K };
+        let other = Packed {
+            bytes,
+            packed_hash: hash,
+            ..CL100K
+        };
         assert!(Ranks::unpack(&other).is_err());
     }
 

@@ -76,7 +76,10 @@ impl Pieces {
     }
 
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the slots were allocated: their number is a usize")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the slots were allocated: their number is a usize"
+    )]
     fn home(&self, hash: u64) -> usize {
         (hash >> self.shift) as usize
     }
@@ -125,7 +128,10 @@ impl Pairs {
     }
 
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the slots were allocated: their number is a usize")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the slots were allocated: their number is a usize"
+    )]
     fn home(&self, key: u64) -> usize {
         (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize
     }
