@@ -27,3 +27,19 @@ pub(super) fn article(next: &str) -> Option<&'static str> {
     let vowel = sounds_vowel || (matches!(first, 'a' | 'e' | 'i' | 'o' | 'u') && (!sounds_consonant || unclear));
     Some(if vowel { "an" } else { "a" })
 }
+
+/// One of what a regular plural names, or None for other words.
+pub(super) fn singular(plural: &str) -> Option<String> {
+    let stem = plural
+        .strip_suffix('s')
+        .filter(|stem| stem.len() > 2 && !stem.ends_with(['s', 'u', 'i']))?;
+    if let Some(start) = stem.strip_suffix("ie") {
+        return Some(format!("{start}y"));
+    }
+    let hissing = ["sse", "xe", "che", "she"].iter().any(|end| stem.ends_with(end));
+    Some(if hissing {
+        stem[..stem.len() - 1].to_owned()
+    } else {
+        stem.to_owned()
+    })
+}

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::edit::Edit;
-use super::grammar::{article, capitalised};
+use super::grammar::{article, capitalised, singular};
 use super::language::is_english;
 use super::lexeme::{Lexeme, lexemes};
-use super::phrases::Table;
+use super::phrases::{Table, may_be_verb};
 use super::protect::{Protected, Ranges};
 use super::sentences::emptiness;
 use super::zones::{Stretch, instructions};
@@ -97,6 +97,8 @@ fn rewrite(text: &str, sentence: &Sentence<'_>, table: &Table, group: usize, all
     let mut begins = true;
     let mut start = 0;
     let mut rule = "";
+    let mut order = false;
+    let mut infinitive = false;
     while at < lexemes.len() {
         if let Some((phrase, taken)) = table.find(lexemes, at, begins) {
             let mut end = at + taken;
@@ -106,6 +108,8 @@ fn rewrite(text: &str, sentence: &Sentence<'_>, table: &Table, group: usize, all
                     end += 1;
                 }
                 rule = phrase.rule;
+                order |= phrase.before_verb;
+                infinitive |= phrase.before_verb && phrase.infinitive;
                 at = end;
                 continue;
             }
@@ -118,12 +122,16 @@ fn rewrite(text: &str, sentence: &Sentence<'_>, table: &Table, group: usize, all
                 begins,
                 (phrase.rule, group),
             ));
+            if begins {
+                agree(lexemes, at, (order, infinitive), (rule, group), all);
+            }
             begins = false;
             at = end;
             continue;
         }
         if begins && at > start {
             all.push(replacement(text, lexemes, start..at, "", true, (rule, group)));
+            agree(lexemes, at, (order, infinitive), (rule, group), all);
         }
         if let Some((range, instead, name)) = reduced(text, lexemes, at) {
             all.push(Edit::new(range, instead, name, group));
@@ -141,6 +149,25 @@ fn rewrite(text: &str, sentence: &Sentence<'_>, table: &Table, group: usize, all
     }
 }
 
+/// What an order asks of the rest of its sentence: no question mark, and no `to` where `Your task is to` went.
+fn agree(
+    lexemes: &[Lexeme<'_>],
+    at: usize,
+    (order, infinitive): (bool, bool),
+    (rule, group): (&'static str, usize),
+    all: &mut Vec<Edit>,
+) {
+    if let Some(mark) = lexemes.last().filter(|last| order && last.is("?") && !last.fixed) {
+        all.push(Edit::new(mark.range.clone(), ".", rule, group));
+    }
+    for index in at + 1..lexemes.len().saturating_sub(1) {
+        let (before, to) = (&lexemes[index - 1], &lexemes[index]);
+        if infinitive && to.is("to") && (before.is("and") || before.is("or")) && may_be_verb(&lexemes[index + 1]) {
+            all.push(Edit::new(before.range.end..to.range.end, "", rule, group));
+        }
+    }
+}
+
 /// Replace some lexemes; what is left of the sentence stays a sentence.
 fn replacement(
     text: &str,
@@ -154,6 +181,9 @@ fn replacement(
     let range = first.range.start..last.range.end;
     let capital = begins && text[range.clone()].starts_with(char::is_uppercase);
     if !instead.is_empty() {
+        if instead.starts_with(':') && taken.start > 0 {
+            return Edit::new(lexemes[taken.start - 1].range.end..range.end, instead, rule, group);
+        }
         let instead = if capital {
             capitalised(instead)
         } else {
@@ -211,6 +241,14 @@ fn reduced(text: &str, lexemes: &[Lexeme<'_>], at: usize) -> Option<(Range<usize
                 "relative clause",
             ));
         }
+    }
+    if lexeme.is("each")
+        && lexemes.get(at + 1)?.is("of")
+        && matches!(lexemes.get(at + 2)?.lower.as_ref(), "the" | "these")
+    {
+        let noun = lexemes.get(at + 3).filter(|noun| noun.is_word && !noun.fixed)?;
+        let one = singular(&noun.lower)?;
+        return Some((lexemes[at + 1].range.start..noun.range.end, one, "each"));
     }
     if (lexeme.is("a") || lexeme.is("an")) && at > 0 && PERSONA_LEADS.contains(&lexemes[at - 1].lower.as_ref()) {
         return persona(text, lexemes, at);

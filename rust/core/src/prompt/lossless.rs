@@ -21,6 +21,7 @@ pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
         }
     }
     let every: Vec<Range<usize>> = lines(text).collect();
+    let columns = in_columns(text, &every);
     let touched = |range: &Range<usize>| {
         protected.verbatim.touch(range)
             || protected
@@ -43,12 +44,7 @@ pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
         } else if let Some(short) = decoration(content) {
             all.push(Edit::new(line.clone(), short, "decoration", all.len()));
         } else {
-            let columns = is_columns(content)
-                || [index.checked_sub(1), Some(index + 1)]
-                    .into_iter()
-                    .flatten()
-                    .any(|near| every.get(near).is_some_and(|line| is_columns(&text[line.clone()])));
-            blanks(text, line, columns, &mut all);
+            blanks(text, line, columns[index], &mut all);
         }
     }
     comments(text, protected, &mut all);
@@ -69,7 +65,7 @@ fn blank_line(
     let last = index + 1 == every.len();
     if after_blank && !last {
         all.push(Edit::new(line.start..line.end + 1, "", "blank lines", all.len()));
-    } else if last && index > 0 && previous.is_some_and(|before| !touched(before)) {
+    } else if last && index > 0 {
         let start = previous.map_or(line.start, |before| before.end);
         all.push(Edit::new(start..line.end, "", "blank lines", all.len()));
     } else if line.start < line.end {
@@ -105,6 +101,16 @@ fn decoration(line: &str) -> Option<String> {
     let first = line.chars().next()?;
     let rule = line.len() > 5 && "-=*_#~+".contains(first) && line.chars().all(|character| character == first);
     rule.then(|| first.to_string().repeat(3))
+}
+
+/// For each line, whether a line of its block is set in columns.
+fn in_columns(text: &str, every: &[Range<usize>]) -> Vec<bool> {
+    let mut found = Vec::with_capacity(every.len());
+    for block in every.split_inclusive(|line| text[line.clone()].trim().is_empty()) {
+        let any = block.iter().any(|line| is_columns(&text[line.clone()]));
+        found.extend(block.iter().map(|_| any));
+    }
+    found
 }
 
 /// Whether a line is set in columns: several wide gaps.

@@ -9,16 +9,19 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         "
         please
         kindly
-        , please|kindly
         please|kindly ,
-        ^ please|kindly note|remember that => note:
         ^ please? note|remember that
         ^ please? be aware|mindful of the fact that
         ^ please? be aware|advised that
-        ^ please? keep|bear in mind the fact? that
+        ^ please? keep|bear in mind that
+        ^ please? keep|bear in mind the fact that
         please? note|remember that
         ^ it should be noted that
         ^ it goes without saying that
+        ^ hello|hi|hey there? ,
+        ^ thank you , and please? >base
+        ^ thanks , and please? >base
+        , and i|we would be very? grateful|thankful if you could help|assist me|us with that|this
         ^ as you may|might|probably? know ,
         ^ if you could ,
         ^ i|we would|'d like|love to? ask? you to please? go? ahead? and? >base
@@ -26,7 +29,11 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         ^ i'd like|love to? ask? you to please? >base
         ^ what i|we want|need is for you to please? >base
         ^ what i|we would? want|need|like you to do is to? please? >base
-        i|we would like|want|need you to please? >base
+        i|we would? like|want|need you to please? >base
+        explain to me|us => explain
+        show to me|us => show
+        provide me|us with => provide
+        for me $
         ^ i|we was|were wondering if|whether you could|can please? possibly? >base
         ^ i|we would|will|really? really? appreciate it if you could please? also? >base
         ^ i|we would really? appreciate it if you could please? also? >base
@@ -54,8 +61,6 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         "
         ^ your|the main|primary|overall? task|job|goal|objective|role|responsibility|aim|duty is to please? carefully|simply|always? >base
         ^ it is your job|task|responsibility|duty to >base
-        and it is your job|task|responsibility|duty to >base => and
-        and your task|job is to >base => and
         ^ the goal|aim|purpose|objective of this task|prompt is to >base
         ^ in this task|conversation|session ,?
         ^ you are|will be? required|asked|expected|instructed|supposed to >base
@@ -67,7 +72,13 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         ^ please? make absolutely|very|really sure|certain that? => ensure
         ^ please? ensure that? you always? >base
         ^ also , please? make sure to >base => also
-        , and? please make sure to|that >base => , and
+        , and please make sure to >base => , and
+        and please make|be sure to >base => and
+        and please make sure that? you >base => and
+        so please make sure that? you >base => so
+        but please make sure that? you >base => but
+        please make|be sure to >base
+        please make sure that? you >base
         ^ please? also make sure to >base => also
         ^ please? also make sure that? => also ensure
         ^ please? always make sure that? you >base => always
@@ -93,8 +104,10 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         ^ please? have a look at => look at
         take a very|really? careful|close? look at => look at
         ^ you should always >base => you should always
-        you will be given|provided with => you get
-        you are going to be given|provided with => you get
+        you will be given|provided with? => you get
+        you are going to be given|provided with? => you get
+        ^ it is also? very|really|extremely? important to|for me|us that you >base
+        ^ it is also? very|really|extremely? important to|for me|us that => ensure
         i|we am|are going to provide you with => you get
         i|we will provide|give you with? => you get
         i'm going to provide|give you with? => you get
@@ -108,8 +121,7 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         provide|give me|us? with? a description of => describe
         provide|give me|us? with? a list of => list
         perform|conduct|carry out? an analysis of => analyze
-        make a decision about|on => decide
-        come to a conclusion => conclude
+        make a decision about|on => decide on
         ",
     ),
     (
@@ -147,16 +159,18 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         with regard|regards|respect to => on
         in regard|regards|relation to => on
         in|with reference to => about
+        is|are in the form of a => is a
+        is|are in the form of an => is an
         in the form of a => as a
         in the form of an => as an
         in the form of => as
         in the following form|format : => as:
         in such a way|manner that => so that
+        in a polite and professional manner|way => politely and professionally
         in a polite manner|way => politely
         in a professional manner|way => professionally
         in a careful manner|way => carefully
         in a fair manner|way => fairly
-        in a friendly manner|way => kindly
         in an accurate manner|way => accurately
         in an automatic|automated manner|way => automatically
         in a clear manner|way => clearly
@@ -180,8 +194,8 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         in addition , => also,
         at this point in time => now
         at this moment in time => now
-        at the present time|moment => now
-        at the current time|moment => now
+        at the present time|moment => currently
+        at the current time|moment => currently
         for the time being => for now
         at all times => always
         on a regular basis => regularly
@@ -196,13 +210,13 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         the vast? majority of => most
         a sufficient amount of => enough
         a total of
+        is|are only able to => can only
         is able to => can
         are able to => can
         has the ability|capability to => can
         have the ability|capability to => can
         is|are going to be => will be
         is|are going to => will
-        you are tasked|charged with => you handle
         until such time as => until
         prior to => before
         subsequent to => after
@@ -256,11 +270,10 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         that i am going to provide to? you below => below
         provided|given|shown|described|listed|presented below => below
         that|which is|are|was|were provided|given|shown to you => given
-        that has been|was designed to help => for helping
         that has been|was designed to => to
         ^ below you will|can find => here are
         ^ the following is => this is
-        located in the file => in
+        is|are as follows : => :
         ",
     ),
     (
@@ -282,11 +295,8 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         very|really|quite|extremely familiar => familiar
         of the utmost importance => important
         of great importance => important
-        i just want => i want
-        i just need => i need
         just wanted to => wanted to
         that you can think of
-        including but
         to the best of your ability
         as best as you can
         if at all possible => if possible
@@ -310,7 +320,6 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         ^ you are an ai|artificial language? model|assistant|system who|that acts as => you are
         ^ as an ai language? model|assistant ,
         ^ as a large language model ,
-        ^ you are a|an intelligent|smart|powerful|advanced ai? assistant ,? and => you
         ",
     ),
 ];
@@ -362,5 +371,6 @@ pub(super) const NOT_BASE_VERBS: &[&str] = &[
     "should", "shall", "the", "a", "an", "this", "that", "these", "those", "your", "my", "our", "their", "his", "her",
     "its", "it", "they", "we", "he", "she", "i", "you", "all", "each", "every", "any", "no", "and", "or", "but",
     "with", "in", "on", "at", "for", "from", "by", "of", "to", "as", "if", "when", "while", "there", "what", "which",
-    "who", "also", "than", "then", "got", "both", "either", "neither", "some", "one", "two", "three", "so", "too",
+    "who", "also", "not", "me", "us", "him", "them", "than", "then", "got", "both", "either", "neither", "some", "one",
+    "two", "three", "so", "too",
 ];

@@ -15,9 +15,19 @@ use super::phrase_tables::{LIGHT, NOT_BASE_VERBS, STRONG};
 pub(super) struct Phrase {
     pub(super) instead: &'static str,
     pub(super) rule: &'static str,
-    begins: bool,
-    ends: bool,
-    before_verb: bool,
+    /// Only where an order follows.
+    pub(super) before_verb: bool,
+    /// `to` is one of its words: what follows is in the infinitive.
+    pub(super) infinitive: bool,
+    place: Place,
+}
+
+/// Where in its sentence a phrase may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Anywhere,
+    Beginning,
+    End,
 }
 
 /// Word sequences by their first word, longest first.
@@ -35,12 +45,16 @@ impl Table {
                 let mut phrase = Phrase {
                     instead: instead.trim(),
                     rule,
-                    begins: false,
-                    ends: false,
                     before_verb: false,
+                    infinitive: false,
+                    place: Place::Anywhere,
                 };
                 for words in expand(pattern, &mut phrase) {
                     if let Some(first) = words.first() {
+                        let phrase = Phrase {
+                            infinitive: words.contains(&"to"),
+                            ..phrase
+                        };
                         table.entry(first).or_default().push((words, phrase));
                     }
                 }
@@ -62,12 +76,22 @@ impl Table {
                 .zip(words)
                 .all(|(lexeme, word)| !lexeme.fixed && lexeme.is(word));
             let next = lexemes.get(at + words.len());
-            let fits = (!phrase.begins || begins)
-                && (!phrase.ends || next.is_none_or(|lexeme| matches!(lexeme.lower.as_ref(), "." | "!" | "?")))
+            let fits = (phrase.place != Place::Beginning || begins)
+                && (phrase.place != Place::End
+                    || next.is_none_or(|lexeme| matches!(lexeme.lower.as_ref(), "." | "!" | "?")))
                 && (!phrase.before_verb || next.is_some_and(may_be_verb));
-            (same && fits).then_some((*phrase, words.len()))
+            // `Note that A and that B` needs its head.
+            let headed = words.last() == Some(&"that") && pair_follows(lexemes, at + words.len(), "that");
+            (same && fits && !headed).then_some((*phrase, words.len()))
         })
     }
+}
+
+/// Whether `and` or `or` with this word behind it follows in the sentence.
+fn pair_follows(lexemes: &[Lexeme<'_>], from: usize, word: &str) -> bool {
+    let rest = lexemes.get(from..).unwrap_or_default();
+    rest.windows(2)
+        .any(|pair| (pair[0].is("and") || pair[0].is("or")) && pair[1].is(word))
 }
 
 /// Whether a word may be a verb in its basic form, or an adverb before one: what an order begins with.
@@ -81,8 +105,8 @@ fn expand(pattern: &'static str, phrase: &mut Phrase) -> Vec<Vec<&'static str>> 
     let mut all: Vec<Vec<&'static str>> = vec![Vec::new()];
     for part in pattern.split_whitespace() {
         match part {
-            "^" => phrase.begins = true,
-            "$" => phrase.ends = true,
+            "^" => phrase.place = Place::Beginning,
+            "$" => phrase.place = Place::End,
             ">base" => phrase.before_verb = true,
             _ => {
                 let (choices, optional) = part.strip_suffix('?').map_or((part, false), |choices| (choices, true));

@@ -48,12 +48,11 @@ pub(super) fn protected(text: &str, markers: &[(String, String)]) -> Protected {
     }
     inline_code(text, &mut verbatim);
     let fenced = Ranges::new(verbatim.clone());
-    code_lines(text, &fenced, &mut verbatim);
+    let mut json = json::values(text);
+    json.retain(|range| !fenced.touch(range));
+    code_lines(text, &fenced, &json, &mut verbatim);
     let code = Ranges::new(verbatim.clone());
-    let json: Vec<_> = json::values(text)
-        .into_iter()
-        .filter(|range| !code.touch(range))
-        .collect();
+    json.retain(|range| !code.touch(range));
     let mut words = verbatim;
     words.extend(json.iter().cloned());
     between(text, "\"\"\"", "\"\"\"", &mut words);
@@ -137,7 +136,7 @@ fn inline_code(text: &str, found: &mut Vec<Range<usize>>) {
     }
 }
 
-fn code_lines(text: &str, fenced: &Ranges, found: &mut Vec<Range<usize>>) {
+fn code_lines(text: &str, fenced: &Ranges, json: &[Range<usize>], found: &mut Vec<Range<usize>>) {
     let mut indented_code = false;
     let mut blank_before = true;
     for line in lines(text) {
@@ -146,11 +145,15 @@ fn code_lines(text: &str, fenced: &Ranges, found: &mut Vec<Range<usize>>) {
             blank_before = true;
             continue;
         }
+        let words = line.start + (content.len() - content.trim_start().len());
         let indented = content.starts_with("    ") || content.starts_with('\t');
         let item =
             content.trim_start().starts_with(['-', '*', '+', '•', '|']) || starts_with_number(content.trim_start());
         indented_code = indented && ((blank_before && !item) || indented_code);
-        if !fenced.touch(&line) && (indented_code || looks_like_code(content)) {
+        if !fenced.touch(&line)
+            && !json.iter().any(|value| value.contains(&words))
+            && (indented_code || looks_like_code(content))
+        {
             found.push(line);
         }
         blank_before = false;

@@ -154,8 +154,6 @@ const INSTRUCTION_NAMES: &[&str] = &[
     "instructions",
     "guidelines",
     "requirements",
-    "note",
-    "notes",
     "important",
     "goal",
     "goals",
@@ -180,5 +178,5 @@ const INSTRUCTION_NAMES: &[&str] = &[
 
 const ORDERS: &[&str] = &[
     "please", "you", "your", "make", "ensure", "return", "provide", "answer", "thank", "thanks", "kindly", "remember",
-    "do", "never", "always", "it", "respond", "use", "keep", "be", "could", "would", "can", "in", "once", "if", "note",
+    "do", "never", "always", "it", "respond", "use", "keep", "be", "could", "would", "can", "in", "once", "if",
 ];
