@@ -88,8 +88,8 @@ def _refused(body: Mapping[str, Any]) -> str:
 
 
 def _untimely(request: Request, decision: Decision) -> str:
-    """Freshness comes first: what passes by the cache, or is kept briefly, is matched to the letter at most."""
-    if decision.time_sensitive or decision.action != "store":
+    """Freshness comes first: what depends on when is matched to the letter at most."""
+    if decision.time_sensitive or decision.action == "bypass":
         return f"freshness: {decision.rule}"
     if decision.personal and not request.scope.user:
         return "the answer is personal and the request names no user"
