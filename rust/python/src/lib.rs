@@ -9,6 +9,7 @@ mod normalise;
 mod signature;
 mod sketch;
 mod store;
+mod verify;
 
 /// The compiled core of resopt.
 #[pymodule]
@@ -27,6 +28,8 @@ mod _core {
     use super::sketch::Sketch;
     #[pymodule_export]
     use super::store::{Digest, Entry, Stats, Store};
+    #[pymodule_export]
+    use super::verify::verify;
 
     /// Warn when a debug build is imported, so that nobody benchmarks one.
     #[pymodule_init]
