@@ -1,3 +1,4 @@
 //! May the answer to one question be served for another?
 
+pub mod calibrate;
 pub mod verify;

@@ -18,7 +18,7 @@
 use crate::error::Error;
 
 /// Members of the mixture.
-pub(super) const MEMBERS: usize = 12;
+const MEMBERS: usize = 12;
 /// Least and greatest `η` of the mixture at the least rate: tight at hundreds of wrong answers, and at none.
 const RANGE: (f64, f64) = (0.06, 6.0);
 /// Halvings when a bound is solved for: below one hit in 2^48.
@@ -27,22 +27,22 @@ const HALVINGS: u32 = 48;
 /// Counts of a stream of audited hits, from which both bounds follow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bound {
-    pub(super) alpha: f64,
-    pub(super) least_rate: f64,
-    pub(super) hits: u64,
+    alpha: f64,
+    least_rate: f64,
+    hits: u64,
     /// Hits with a rate below the least: nobody could have looked at them, so they count as wrong.
-    pub(super) unseen: u64,
-    pub(super) labelled: u64,
-    pub(super) wrong: u64,
-    pub(super) weighted_wrong: f64,
+    unseen: u64,
+    labelled: u64,
+    wrong: u64,
+    weighted_wrong: f64,
     /// Audits tossed and not finished, by what they would add if wrong.
-    pub(super) pending: u64,
+    pending: u64,
     /// The exponents `g` (and `h`) of the mixture.
     exponents: [f64; MEMBERS],
     /// `Σ η(q, g)` over labelled wrong and pending hits, for each member of the mixture.
-    pub(super) falls: [f64; MEMBERS],
+    falls: [f64; MEMBERS],
     /// `Σ a(q, h)` over labelled wrong hits.
-    pub(super) rises: [f64; MEMBERS],
+    rises: [f64; MEMBERS],
 }
 
 impl Bound {
@@ -132,6 +132,55 @@ impl Bound {
         }
     }
 
+    /// How many numbers [`Bound::numbers`] gives.
+    pub const NUMBERS: usize = 8 + 2 * MEMBERS;
+
+    /// Everything counted, as numbers to keep; counts are exact below 2^53.
+    #[must_use]
+    pub fn numbers(&self) -> [f64; Self::NUMBERS] {
+        let mut numbers = [0.0; Self::NUMBERS];
+        numbers[..8].copy_from_slice(&[
+            self.alpha,
+            self.least_rate,
+            count(self.hits),
+            count(self.unseen),
+            count(self.labelled),
+            count(self.wrong),
+            count(self.pending),
+            self.weighted_wrong,
+        ]);
+        numbers[8..8 + MEMBERS].copy_from_slice(&self.falls);
+        numbers[8 + MEMBERS..].copy_from_slice(&self.rises);
+        numbers
+    }
+
+    /// Read back what [`Bound::numbers`] gave.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the numbers contradict each other.
+    pub fn from_numbers(numbers: &[f64; Self::NUMBERS]) -> Result<Self, Error> {
+        let mut bound = Self::new(numbers[0], numbers[1])?;
+        let counts = [&mut bound.hits, &mut bound.unseen, &mut bound.labelled, &mut bound.wrong, &mut bound.pending];
+        for (place, &number) in counts.into_iter().zip(&numbers[2..7]) {
+            *place = whole(number)?;
+        }
+        bound.weighted_wrong = numbers[7];
+        bound.falls.copy_from_slice(&numbers[8..8 + MEMBERS]);
+        bound.rises.copy_from_slice(&numbers[8 + MEMBERS..]);
+        let seen = bound.labelled.saturating_add(bound.pending).saturating_add(bound.unseen);
+        let finite = numbers.iter().all(|number| number.is_finite());
+        if seen > bound.hits || bound.wrong > bound.labelled || !finite {
+            return Err(Error::InvalidArgument("the counts of a bound contradict each other".to_owned()));
+        }
+        Ok(bound)
+    }
+
+    /// The probability of a failure and the least audit rate that it was made with.
+    #[must_use]
+    pub fn options(&self) -> (f64, f64) {
+        (self.alpha, self.least_rate)
+    }
+
     /// Hits served.
     #[must_use]
     pub fn hits(&self) -> u64 {
@@ -194,7 +243,7 @@ impl Bound {
 }
 
 /// The exponents of the mixture: those at which `η` at the least rate runs through [`RANGE`] by equal factors.
-pub(super) fn exponents(least_rate: f64) -> [f64; MEMBERS] {
+fn exponents(least_rate: f64) -> [f64; MEMBERS] {
     let factor = (RANGE.1 / RANGE.0).powf(1.0 / (MEMBERS - 1) as f64);
     let mut eta = RANGE.0 / factor;
     std::array::from_fn(|_| {
@@ -237,6 +286,18 @@ fn check_rate(rate: f64) -> Result<(), Error> {
     Err(Error::InvalidArgument(format!(
         "an audit probability lies between 0 and 1, not at {rate}"
     )))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "whole and from 0 to 2^53, which was just checked"
+)]
+fn whole(number: f64) -> Result<u64, Error> {
+    if number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number) {
+        return Ok(number as u64);
+    }
+    Err(Error::InvalidArgument(format!("{number} is not a count of hits")))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of hits stay far below 2^53")]
