@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 
 mod clock;
 mod error;
+mod guard;
 mod key;
 mod normalise;
 mod signature;
@@ -17,6 +18,8 @@ mod _core {
 
     #[pymodule_export]
     use super::clock::ManualClock;
+    #[pymodule_export]
+    use super::guard::{Question, guard_names};
     #[pymodule_export]
     use super::key::{KeySpace, RequestShape};
     #[pymodule_export]

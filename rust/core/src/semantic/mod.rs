@@ -1,0 +1,3 @@
+//! May the answer to one question be served for another?
+
+pub mod guard;
