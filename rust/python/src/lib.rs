@@ -4,8 +4,10 @@ use pyo3::prelude::*;
 
 mod clock;
 mod error;
+mod guard;
 mod key;
 mod normalise;
+mod partition;
 mod signature;
 mod sketch;
 mod store;
@@ -19,9 +21,13 @@ mod _core {
     #[pymodule_export]
     use super::clock::ManualClock;
     #[pymodule_export]
+    use super::guard::{Question, guard_names};
+    #[pymodule_export]
     use super::key::{KeySpace, RequestShape};
     #[pymodule_export]
     use super::normalise::{fold, fold_unicode, is_plain_question};
+    #[pymodule_export]
+    use super::partition::{Decision, Partition};
     #[pymodule_export]
     use super::signature::{Miss, Signature};
     #[pymodule_export]

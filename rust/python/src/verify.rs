@@ -1,7 +1,7 @@
 //! `_core.verify`: signatures and conversions over `resopt_core::semantic::verify`.
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 use resopt_core::semantic::verify::{Opinion, Verifier, place};
 
 use crate::error::from_core;
@@ -37,10 +37,16 @@ pub(crate) fn signals<'py>(py: Python<'py>, opinion: &Opinion) -> PyResult<Bound
 /// What the bundled verifier says of two texts: probability that one answer serves both, logit, signals by name.
 #[pyfunction]
 #[pyo3(signature = (a, b, /))]
-pub(crate) fn verify<'py>(py: Python<'py>, a: &str, b: &str) -> PyResult<(f32, f32, Bound<'py, PyDict>)> {
+pub(crate) fn verify<'py>(
+    py: Python<'py>,
+    a: &Bound<'py, PyString>,
+    b: &Bound<'py, PyString>,
+) -> PyResult<(f32, f32, Bound<'py, PyDict>)> {
+    // A lone surrogate is read as an unknown character: no text is refused.
+    let (a, b) = (a.to_string_lossy(), b.to_string_lossy());
     let opinion = Verifier::bundled()
         .and_then(|verifier| {
-            let (a, b) = (verifier.encode(a)?, verifier.encode(b)?);
+            let (a, b) = (verifier.encode(&a)?, verifier.encode(&b)?);
             Ok(verifier.compare(&verifier.open(&a), &b))
         })
         .map_err(|error| from_core(py, &error))?;

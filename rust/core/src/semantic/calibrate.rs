@@ -125,6 +125,8 @@ pub struct Lesson {
     pub best: bool,
     /// Whether its answer was served.
     pub served: bool,
+    /// Retreats of the namespace before the question: what was predicted before one is not held against what came after.
+    pub retreats: u32,
     /// The rate at which such a candidate is labelled; None for a complaint or praise that nobody sampled.
     pub rate: Option<f64>,
 }
@@ -219,12 +221,13 @@ impl Calibrator {
         self.regression.predict(&evidence.features()) as f32
     }
 
-    /// What to do with the best candidate.
+    /// What to do with the best candidate; `strict` where only the strict profile may serve it.
     #[must_use]
-    pub fn verdict(&self, best: &Evidence, probability: f32) -> Verdict {
+    pub fn verdict(&self, best: &Evidence, probability: f32, strict: bool) -> Verdict {
+        let profile = if strict { Profile::Strict } else { self.policy.profile };
         let serves = match self.standing {
-            Standing::Cold => self.cold(best),
-            Standing::Warm => probability >= self.floor && (self.policy.profile != Profile::Strict || alike(best)),
+            Standing::Cold => self.cold(best, profile),
+            Standing::Warm => probability >= self.floor && (profile != Profile::Strict || alike(best)),
             Standing::Drifted | Standing::Overspent => false,
         };
         match self.policy.profile {
@@ -234,13 +237,13 @@ impl Calibrator {
         }
     }
 
-    fn cold(&self, best: &Evidence) -> bool {
+    fn cold(&self, best: &Evidence, profile: Profile) -> bool {
         let probability = best.opinion.probability;
         if !self.policy.verified {
             return best.cosine >= self.policy.similarity_threshold
-                && (self.policy.profile != Profile::Strict || alike(best));
+                && (profile != Profile::Strict || alike(best));
         }
-        match self.policy.profile {
+        match profile {
             Profile::Strict => probability >= 0.97 && alike(best),
             Profile::Balanced => probability >= 0.95,
             Profile::Eager => probability >= 0.90,
@@ -275,6 +278,16 @@ impl Calibrator {
         let Some(rate) = lesson.rate.filter(|&rate| lesson.best && rate > 0.0) else {
             return;
         };
+        if lesson.served {
+            // A label that no audit waits for (twice the same, or after a restart) changes no bound.
+            let _ = self.life.label(self.policy.audit_rate, !lesson.right);
+        }
+        if lesson.retreats != self.retreats {
+            return;
+        }
+        if lesson.served {
+            let _ = self.epoch.label(self.policy.audit_rate, !lesson.right);
+        }
         self.labels += 1;
         #[expect(clippy::cast_possible_truncation, reason = "a weight needs no more digits")]
         self.window.label(Label {
@@ -282,11 +295,6 @@ impl Calibrator {
             right: lesson.right,
             weight: rate.recip() as f32,
         });
-        if lesson.served {
-            // Of a hit from before a retreat the epoch knows nothing; then only the life counts its label.
-            let _ = self.life.label(self.policy.audit_rate, !lesson.right);
-            let _ = self.epoch.label(self.policy.audit_rate, !lesson.right);
-        }
         let drifted = self.drift.label(f64::from(lesson.probability), lesson.right);
         if drifted && matches!(self.standing, Standing::Warm | Standing::Cold) {
             return self.retreat(Standing::Drifted);

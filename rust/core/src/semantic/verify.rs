@@ -56,6 +56,22 @@ pub struct Opinion {
     pub signals: [f32; SIGNALS],
 }
 
+/// The calibration of the shipped network, for opinions that are not its own.
+const SHIPPED: (f32, f32) = (0.8948, -0.2580);
+
+impl Opinion {
+    /// The same comparisons with another verifier's probability.
+    #[must_use]
+    pub fn with_probability(self, probability: f32) -> Self {
+        let bounded = probability.clamp(1e-4, 1.0 - 1e-4);
+        Self {
+            logit: ((bounded / (1.0 - bounded)).ln() - SHIPPED.1) / SHIPPED.0,
+            probability,
+            ..self
+        }
+    }
+}
+
 /// The bundled network with the table that it reads rows from.
 #[derive(Debug)]
 pub struct Verifier {
@@ -121,6 +137,16 @@ impl Verifier {
             logit,
             probability: self.calibrated(logit),
             signals,
+        }
+    }
+
+    /// The comparisons of words alone, without an opinion of the network.
+    #[must_use]
+    pub fn words_only(&self, a: &Opened<'_>, b: &Encoded) -> Opinion {
+        Opinion {
+            logit: 0.0,
+            probability: 0.5,
+            signals: signals::compare(&a.encoded.reading, &b.reading),
         }
     }
 
