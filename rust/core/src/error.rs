@@ -10,4 +10,7 @@ pub enum Error {
     /// Data that came with the library fails its check.
     #[error("{0}")]
     Corrupt(String),
+    /// A file that is built into the library is not what was built in.
+    #[error("{0}")]
+    Damaged(String),
 }

@@ -4,13 +4,16 @@ use pyo3::prelude::*;
 
 mod clock;
 mod error;
+mod guard;
 mod key;
 mod normalise;
+mod partition;
 mod prompt;
 mod signature;
 mod sketch;
 mod store;
 mod tokens;
+mod verify;
 
 /// The compiled core of resopt.
 #[pymodule]
@@ -20,9 +23,13 @@ mod _core {
     #[pymodule_export]
     use super::clock::ManualClock;
     #[pymodule_export]
+    use super::guard::{Question, guard_names};
+    #[pymodule_export]
     use super::key::{KeySpace, RequestShape};
     #[pymodule_export]
     use super::normalise::{fold, fold_unicode, is_plain_question};
+    #[pymodule_export]
+    use super::partition::{Decision, Partition};
     #[pymodule_export]
     use super::prompt::extract::{count_words, extract_context};
     #[pymodule_export]
@@ -35,6 +42,8 @@ mod _core {
     use super::store::{Digest, Entry, Stats, Store};
     #[pymodule_export]
     use super::tokens::Encoding;
+    #[pymodule_export]
+    use super::verify::verify;
 
     /// Warn when a debug build is imported, so that nobody benchmarks one.
     #[pymodule_init]
