@@ -29,7 +29,7 @@ mod _core {
     #[pymodule_export]
     use super::store::{Digest, Entry, Stats, Store};
     #[pymodule_export]
-    use super::tokens::Encoding;
+    use super::tokens::{ChatFamily, Encoding, text_class};
 
     /// Warn when a debug build is imported, so that nobody benchmarks one.
     #[pymodule_init]

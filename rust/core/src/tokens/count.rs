@@ -69,9 +69,9 @@ impl Tables {
                         let (ids, count) = few.ids();
                         take(&ids[..count], end)
                     } else {
-                        let ids = self.merges.encode(&self.ranks, &text[start..end], scratch);
-                        memo.put(key, hash, self.tag, ids);
-                        take(ids, end)
+                        let (ids, count) = self.merges.encode_short(&text[start..end]);
+                        memo.put(key, hash, self.tag, &ids[..count]);
+                        take(&ids[..count], end)
                     }
                 }
                 None => take(self.merges.encode(&self.ranks, &text[start..end], scratch), end),
@@ -104,11 +104,31 @@ impl Encoding {
     /// [`Error::InvalidArgument`] for another name; [`Error::Corrupt`] when the tables that came with the library fail
     /// their check.
     pub fn get(name: &str) -> Result<Self, Error> {
-        let encoding = |name, tables, special, o200k| Self { name, tables, special, o200k };
+        let encoding = |name, tables, special, o200k| Self {
+            name,
+            tables,
+            special,
+            o200k,
+        };
         match name {
-            "o200k_base" => Ok(encoding(Self::NAMES[0], Tables::o200k()?, Special::new(special::O200K, false), true)),
-            "cl100k_base" => Ok(encoding(Self::NAMES[1], Tables::cl100k()?, Special::new(special::CL100K, false), false)),
-            "o200k_harmony" => Ok(encoding(Self::NAMES[2], Tables::o200k()?, Special::new(special::HARMONY, true), true)),
+            "o200k_base" => Ok(encoding(
+                Self::NAMES[0],
+                Tables::o200k()?,
+                Special::new(special::O200K, false),
+                true,
+            )),
+            "cl100k_base" => Ok(encoding(
+                Self::NAMES[1],
+                Tables::cl100k()?,
+                Special::new(special::CL100K, false),
+                false,
+            )),
+            "o200k_harmony" => Ok(encoding(
+                Self::NAMES[2],
+                Tables::o200k()?,
+                Special::new(special::HARMONY, true),
+                true,
+            )),
             _ => Err(Error::InvalidArgument(format!(
                 "{name:?} is no encoding of resopt: it has {}",
                 Self::NAMES.join(", ")
@@ -264,11 +284,5 @@ impl Encoding {
     #[must_use]
     pub fn special_tokens(&self) -> Vec<(String, u32)> {
         self.special.all()
-    }
-
-    /// How many tokens each of many texts has.
-    #[must_use]
-    pub fn count_many(&self, texts: &[&str]) -> Vec<usize> {
-        texts.iter().map(|text| self.count(text)).collect()
     }
 }

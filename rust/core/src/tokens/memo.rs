@@ -58,7 +58,10 @@ impl Memo {
     #[inline]
     pub(super) fn put(&mut self, key: Short, hash: u64, tag: u8, ids: &[u32]) {
         if ids.len() <= MOST {
-            let packed = ids.iter().rev().fold(0, |packed, &id| packed << ID_BITS | u128::from(id));
+            let packed = ids
+                .iter()
+                .rev()
+                .fold(0, |packed, &id| packed << ID_BITS | u128::from(id));
             self.slots[Self::place(hash)] = Slot {
                 key: key.0 | u128::from(tag) << TAG_AT,
                 ids: packed | (ids.len() as u128) << COUNT_AT,
@@ -77,7 +80,10 @@ impl Memo {
 impl Few {
     /// The tokens in order, and how many of them there are.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "a number is 18 bits, their count below 8")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a number is 18 bits, their count below 8"
+    )]
     pub(super) fn ids(self) -> ([u32; MOST], usize) {
         let mut rest = self.0;
         let ids = [(); MOST].map(|()| {

@@ -64,7 +64,11 @@ impl<'t> Reader<'t> {
     fn class(self, at: usize) -> (u8, usize) {
         let Some(&octet) = self.text.get(at) else { return (0, 0) };
         let class = ASCII[usize::from(octet)];
-        if class == BEYOND { self.beyond(at, octet) } else { (class, 1) }
+        if class == BEYOND {
+            self.beyond(at, octet)
+        } else {
+            (class, 1)
+        }
     }
 
     #[inline(never)]
@@ -72,10 +76,7 @@ impl<'t> Reader<'t> {
         let after = |offset: usize| u32::from(self.text.get(at + offset).copied().unwrap_or_default() & 0x3F);
         let first = u32::from(first);
         let (code, width) = match first {
-            0xF0.. => (
-                (first & 0x07) << 18 | after(1) << 12 | after(2) << 6 | after(3),
-                4,
-            ),
+            0xF0.. => ((first & 0x07) << 18 | after(1) << 12 | after(2) << 6 | after(3), 4),
             0xE0.. => ((first & 0x0F) << 12 | after(1) << 6 | after(2), 3),
             _ => ((first & 0x1F) << 6 | after(1), 2),
         };

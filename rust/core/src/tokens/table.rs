@@ -76,14 +76,16 @@ impl Pieces {
     }
 
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the slots were allocated: their number is a usize")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the slots were allocated: their number is a usize"
+    )]
     fn home(&self, hash: u64) -> usize {
         (hash >> self.shift) as usize
     }
 
     /// The token that a short piece is; `hash` is that of the key.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "18 bits are left")]
     pub(super) fn short(&self, key: Short, hash: u64) -> Option<u32> {
         let mask = self.slots.len() - 1;
         let mut at = self.home(hash);
@@ -125,14 +127,16 @@ impl Pairs {
     }
 
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the slots were allocated: their number is a usize")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the slots were allocated: their number is a usize"
+    )]
     fn home(&self, key: u64) -> usize {
         (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize
     }
 
     /// The token that `left` and `right` become, or [`NEVER`].
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "18 bits are left")]
     pub(super) fn merged(&self, left: u32, right: u32) -> u32 {
         let key = pair_key(left, right);
         let mask = self.slots.len() - 1;
