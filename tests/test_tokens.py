@@ -4,7 +4,7 @@ import threading
 
 import pytest
 import tiktoken
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import resopt
@@ -109,6 +109,7 @@ def test_tokens_decode_to_the_text():
             decode(wrong)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.integers(0, 20), st.sampled_from(["gpt-4o", "gpt-4", "claude-sonnet-5"]))
 def test_a_truncated_text_is_a_beginning_that_fits(text, limit, model):
     kept = truncate(text, limit, model)

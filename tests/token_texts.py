@@ -85,7 +85,7 @@ REALISTIC = (
 
 
 def nasty(chance):
-    return "".join(chance.choices(FRAGMENTS, k=chance.randint(1, 9)))
+    return "".join(chance.choices(FRAGMENTS, k=chance.randint(1, 6)))
 
 
 def of_scripts(chance):

@@ -52,18 +52,26 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
 class _Learned:
     """The ratios seen of one model in one class of texts."""
 
-    __slots__ = ("before", "now")
+    __slots__ = ("before", "known", "now")
 
     def __init__(self, before: Sketch | None = None, now: Sketch | None = None) -> None:
         self.before = before or _sketch()
         self.now = now or _sketch()
+        self.known: Ratio | None = None
 
     def add(self, ratio: float) -> None:
         if self.now.count >= _HALF:
             self.before, self.now = self.now, _sketch()
         self.now.add(ratio)
+        self.known = None
 
     def ratio(self, assumed: Ratio) -> Ratio:
+        """The ratio as of now: worked out once after each reply, not for each count."""
+        if self.known is None:
+            self.known = self._ratio(assumed)
+        return self.known
+
+    def _ratio(self, assumed: Ratio) -> Ratio:
         both = Sketch.from_bytes(self.before.to_bytes())
         both.merge(self.now)
         low, value, high = (both.quantile(q) for q in (0.05, 0.5, 0.95))

