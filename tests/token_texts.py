@@ -24,37 +24,47 @@ FRAGMENTS = (
     "'s", "'S", "'t", "'T", "'re", "'RE", "'Re", "'ve", "'VE", "'m", "'M", "'ll", "'LL", "'lL", "'d", "'D", "'\u017f",
     "\u017f", "\u212a", "'x", "''s", "'sample", "'reap", "'verily", "'llama", "\u2019s", "I'm", "we'LL", "DON'T", "'",
     # Blanks and line breaks of every kind.
-    " ", "  ", "   ", "\t", "\t\t", "\n", "\n\n", "\r", "\r\n", "\r\n\r\n", " \n", "\n ", "  \n  ", "\x0b", "\x0c", "\x85",
-    "\xa0", "\xa0\xa0", " \xa0", "\u1680", "\u2003", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000", "\u3000\n", "\u200b",
+    " ", "  ", "   ", "\t", "\t\t", "\n", "\n\n", "\r", "\r\n", "\r\n\r\n", " \n", "\n ", "  \n  ", "\x0b", "\x0c",
+    "\x85",
+    "\xa0", "\xa0\xa0", " \xa0", "\u1680", "\u2003", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000", "\u3000\n",
+    "\u200b",
     # Numbers that are no digits, digits of other scripts, runs of more than three.
     "0", "1", "42", "123", "1234", "1234567", "3.14", "1,000,000", "\u2167", "\u2177", "\u00b2", "\u00bd", "\u2460",
     "\u0663\u0664\u0665\u0666", "\u0967\u0968", "\U0001d7d8", "\u3007", "x\u00b2", "H\u2082O", " \u2167",
     # Marks that join, marks alone, titlecase and modifier letters, capitals beside letters without case.
-    "\u0301", "e\u0301", "\u0301\u0301", " \u0301", "\u0301A", "\u0301AB", "\u0301a", "!\u0301", "\u0903", "\u20dd", "\ufe0f",
-    "\u01c5", "\u01c5a", "A\u01c5", "\u02b0", "\u02b0A", "A\u02b0B", "\u00aa", "\u00ba", "AB\u4e2dCD", "AB\u4e2dcd", "\u4e2dA",
+    "\u0301", "e\u0301", "\u0301\u0301", " \u0301", "\u0301A", "\u0301AB", "\u0301a", "!\u0301", "\u0903", "\u20dd",
+    "\ufe0f",
+    "\u01c5", "\u01c5a", "A\u01c5", "\u02b0", "\u02b0A", "A\u02b0B", "\u00aa", "\u00ba", "AB\u4e2dCD", "AB\u4e2dcd",
+    "\u4e2dA",
     # Emoji: alone, with skin, joined, flags, keycaps.
-    "\U0001f600", "\U0001f44d\U0001f3fd", "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466", "\U0001f1e9\U0001f1ea",
+    "\U0001f600", "\U0001f44d\U0001f3fd", "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466",
+    "\U0001f1e9\U0001f1ea",
     "1\ufe0f\u20e3", "\u2764\ufe0f\u200d\U0001f525", "\u200d",
     # What looks like a special token is text.
     "<|endoftext|>", "<|endofprompt|>", "<|im_start|>", "<|fim_prefix|>", "<|start|>", "<|", "|>", "<|endoftext",
     # Signs, slashes after them, code, markup.
-    "/", "//", "./", ")/", "?/\n", "!\n/", ";\n", "{\n", "}\r\n", "();", "=>", "!=", "...", "---", "\u2014", "\u2026", "_", "__",
-    "a_b", "camelCase", "HTTPServer", "XMLHttpRequest2", "iPhone", "$x", "@user", "#tag", "foo/bar", "https://a.example/b?c=d",
+    "/", "//", "./", ")/", "?/\n", "!\n/", ";\n", "{\n", "}\r\n", "();", "=>", "!=", "...", "---", "\u2014",
+    "\u2026", "_", "__",
+    "a_b", "camelCase", "HTTPServer", "XMLHttpRequest2", "iPhone", "$x", "@user", "#tag", "foo/bar",
+    "https://a.example/b?c=d",
     "\x00", "\x1b[0m", "\x7f", "\ufeff", "\ufffd", "\uffff", "\U0010ffff", "\ue000", "\u0378",
     # Words.
-    "the", " the", "The", " THE", "hello", "world", " tokenizer", "antidisestablishmentarianism", "I", "a", " A", "Stra\u00dfe",
+    "the", " the", "The", " THE", "hello", "world", " tokenizer", "antidisestablishmentarianism", "I", "a", " A",
+    "Stra\u00dfe",
     "na\u00efve", "\u0130stanbul", "\u03a3\u03c3\u03c2", "\u10d0\u10d1", "\u1c90\u10d0", "\u13a0\uab70",
 )  # fmt: skip
 
 SCRIPTS = (
-    (0x41, 0x5A), (0x61, 0x7A), (0xC0, 0x24F), (0x370, 0x3FF), (0x400, 0x4FF), (0x5D0, 0x5EA), (0x600, 0x6FF), (0x900, 0x97F),
-    (0xE00, 0xE4F), (0x1100, 0x11FF), (0x3040, 0x30FF), (0x4E00, 0x9FFF), (0xAC00, 0xD7A3), (0x1F300, 0x1FAFF), (0x20, 0x7E),
+    (0x41, 0x5A), (0x61, 0x7A), (0xC0, 0x24F), (0x370, 0x3FF), (0x400, 0x4FF), (0x5D0, 0x5EA), (0x600, 0x6FF),
+    (0x900, 0x97F),
+    (0xE00, 0xE4F), (0x1100, 0x11FF), (0x3040, 0x30FF), (0x4E00, 0x9FFF), (0xAC00, 0xD7A3), (0x1F300, 0x1FAFF),
+    (0x20, 0x7E),
     (0x2000, 0x2BFF), (0x1D400, 0x1D7FF), (0xA640, 0xABFF), (0x10400, 0x104FF), (0x1E900, 0x1E95F),
 )  # fmt: skip
 
 REALISTIC = (
-    "You are a support agent for a shop that sells shoes. Answer in at most three sentences, don't promise a refund, and "
-    "never name another customer. If the order number (e.g. #A-10482) is missing, ask for it.\n\n",
+    "You are a support agent for a shop that sells shoes. Answer in at most three sentences, don't promise a refund, "
+    "and never name another customer. If the order number (e.g. #A-10482) is missing, ask for it.\n\n",
     'def retry(call, *, attempts=3, wait=0.25):\n    """Call until it works."""\n    for turn in range(attempts):\n'
     "        try:\n            return call()\n        except TimeoutError as error:\n            last = error\n"
     "            time.sleep(wait * 2**turn)\n    raise last\n",
@@ -75,7 +85,7 @@ REALISTIC = (
 
 
 def nasty(chance):
-    return "".join(chance.choices(FRAGMENTS, k=chance.randint(1, 9)))
+    return "".join(chance.choices(FRAGMENTS, k=chance.randint(1, 6)))
 
 
 def of_scripts(chance):
@@ -138,9 +148,7 @@ def differences(name, several):
     """The texts of `several` that resopt encodes in another way than tiktoken, with both encodings."""
     ours = Encoding(name).encode_many(several)
     theirs = oracle(name).encode_ordinary_batch(several, num_threads=1)
-    return [
-        (name, text, mine, other) for text, mine, other in zip(several, ours, theirs, strict=True) if mine != other
-    ]
+    return [(name, text, mine, other) for text, mine, other in zip(several, ours, theirs, strict=True) if mine != other]
 
 
 def main():
@@ -150,10 +158,10 @@ def main():
         several = texts(chance, 10_000)
         for name in NAMES:
             for difference in differences(name, several):
-                print(f"seed {seed}: {difference}")
+                sys.stdout.write(f"seed {seed}: {difference}\n")
                 return 1
         compared += len(several)
-    print(f"{compared:,} texts in two encodings, no difference (seed {seed})")
+    sys.stdout.write(f"{compared:,} texts in two encodings, no difference (seed {seed})\n")
     return 0
 
 

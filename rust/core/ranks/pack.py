@@ -1,8 +1,8 @@
 """Pack a published `.tiktoken` file into the form that resopt's core carries: the merges instead of the tokens.
 
 A token of two bytes or more is the merge of two earlier tokens. Byte-pair encoding makes each token in one way only, so
-its pair says everything: the bytes of the token, and the merge itself. Two small numbers take a third of the base64 text,
-need no decompressor, and the tables for merging need not be worked out when the library is first used.
+its pair says everything: the bytes of the token, and the merge itself. Two small numbers take a quarter of the base64
+text, need no decompressor, and the tables for merging need not be worked out when the library is first used.
 
     python pack.py o200k_base.tiktoken o200k_base.merges
 

@@ -41,7 +41,7 @@ mod _core {
     #[pymodule_export]
     use super::store::{Digest, Entry, Stats, Store};
     #[pymodule_export]
-    use super::tokens::Encoding;
+    use super::tokens::{ChatFamily, Encoding, text_class};
     #[pymodule_export]
     use super::verify::verify;
 

@@ -1,10 +1,11 @@
-//! `_core.Encoding`: signatures and conversions over `resopt_core::tokens`.
+//! `_core.Encoding`, `ChatFamily`, `text_class`: signatures and conversions over `resopt_core::tokens`.
 
 use std::borrow::Cow;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
-use resopt_core::tokens::Encoding as Core;
+use resopt_core::tokens::chat::{Family, Tools};
+use resopt_core::tokens::{Encoding as Core, TextClass};
 
 use crate::error::{configuration_error, from_core};
 
@@ -221,4 +222,57 @@ impl Encoding {
         let kept = self.core.truncate(text, limit);
         (kept.len() < text.len()).then(|| kept.to_owned())
     }
+}
+
+/// What a chat of a family of models costs beyond its texts.
+#[pyclass(frozen, module = "resopt._core")]
+pub(crate) struct ChatFamily {
+    core: Family,
+}
+
+#[pymethods]
+impl ChatFamily {
+    #[new]
+    #[pyo3(signature = (name, /))]
+    fn new(py: Python<'_>, name: &str) -> PyResult<Self> {
+        let core = Family::named(name).map_err(|error| from_core(py, &error))?;
+        Ok(Self { core })
+    }
+
+    /// Its name.
+    #[getter]
+    fn name(&self) -> &'static str {
+        self.core.name()
+    }
+
+    /// Tokens around the texts of messages.
+    #[pyo3(signature = (messages, names = 0))]
+    fn messages(&self, messages: u32, names: u32) -> i64 {
+        self.core.messages(messages, names)
+    }
+
+    /// Tokens around the texts of tools.
+    #[pyo3(signature = (functions, with_properties = 0, properties = 0, enums = 0, items = 0))]
+    fn tools(&self, functions: u32, with_properties: u32, properties: u32, enums: u32, items: u32) -> i64 {
+        self.core.tools(Tools {
+            functions,
+            with_properties,
+            properties,
+            enums,
+            items,
+        })
+    }
+
+    /// Tokens of an image of so many pixels.
+    #[pyo3(signature = (width, height, *, low_detail = false))]
+    fn image(&self, width: u32, height: u32, low_detail: bool) -> u32 {
+        self.core.image(width, height, low_detail)
+    }
+}
+
+/// The class of a text within which tokenizers keep their ratio.
+#[pyfunction]
+#[pyo3(signature = (text, /))]
+pub(crate) fn text_class(text: &Bound<'_, PyAny>) -> PyResult<&'static str> {
+    Ok(TextClass::of(&utf8(string(text)?)?).name())
 }

@@ -80,6 +80,7 @@ impl Classes {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
     use std::fmt::Write;
 

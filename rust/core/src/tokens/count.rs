@@ -69,9 +69,9 @@ impl Tables {
                         let (ids, count) = few.ids();
                         take(&ids[..count], end)
                     } else {
-                        let ids = self.merges.encode(&self.ranks, &text[start..end], scratch);
-                        memo.put(key, hash, self.tag, ids);
-                        take(ids, end)
+                        let (ids, count) = self.merges.encode_short(&text[start..end]);
+                        memo.put(key, hash, self.tag, &ids[..count]);
+                        take(&ids[..count], end)
                     }
                 }
                 None => take(self.merges.encode(&self.ranks, &text[start..end], scratch), end),
@@ -284,11 +284,5 @@ impl Encoding {
     #[must_use]
     pub fn special_tokens(&self) -> Vec<(String, u32)> {
         self.special.all()
-    }
-
-    /// How many tokens each of many texts has.
-    #[must_use]
-    pub fn count_many(&self, texts: &[&str]) -> Vec<usize> {
-        texts.iter().map(|text| self.count(text)).collect()
     }
 }

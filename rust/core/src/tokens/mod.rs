@@ -1,12 +1,13 @@
 //! Tokens, counted exactly and fast, for the encodings whose ranks are published.
 //!
-//! A text is split into pieces ([`pretoken`]), a piece is one token or is merged from bytes ([`merge`]), and the ranks
-//! that say so are carried in the library and checked when first used ([`ranks`]). [`count`] is the face of it.
-//!
-//! The `bpe` crate's merge was considered and is not used: at run time it builds three automata over the vocabulary.
+//! A text is split into pieces (`pretoken`), most pieces are one token (`table`), the others are merged from bytes (`merge`)
+//! or remembered (`memo`), and the ranks that say so are carried in the library and checked when first used (`ranks`).
+//! [`Encoding`] is the face of it; [`chat`] has what a chat costs beyond its texts, [`TextClass`] what a text is like.
 
+pub mod chat;
 mod classes;
 mod count;
+mod kind;
 mod memo;
 mod merge;
 mod pretoken;
@@ -17,3 +18,4 @@ mod table;
 mod trie;
 
 pub use count::Encoding;
+pub use kind::TextClass;

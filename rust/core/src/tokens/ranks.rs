@@ -18,8 +18,8 @@ pub(super) struct Packed {
     pub(super) name: &'static str,
     /// The file itself.
     pub(super) bytes: &'static [u8],
-    /// SHA-256 of the file.
-    pub(super) packed_hash: &'static str,
+    /// SHA-256 of this file.
+    pub(super) own_hash: &'static str,
     /// SHA-256 of the published `.tiktoken` file.
     pub(super) published_hash: &'static str,
 }
@@ -28,7 +28,7 @@ pub(super) struct Packed {
 pub(super) const O200K: Packed = Packed {
     name: "o200k_base",
     bytes: include_bytes!("../../ranks/o200k_base.merges"),
-    packed_hash: "fb9ee739f2fef282f2a58a9e1541ef269a8f073eff94f677fe32238dc5070c77",
+    own_hash: "fb9ee739f2fef282f2a58a9e1541ef269a8f073eff94f677fe32238dc5070c77",
     published_hash: "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
 };
 
@@ -36,7 +36,7 @@ pub(super) const O200K: Packed = Packed {
 pub(super) const CL100K: Packed = Packed {
     name: "cl100k_base",
     bytes: include_bytes!("../../ranks/cl100k_base.merges"),
-    packed_hash: "d4b045f836ec413f2215d82c4614b3bee241af54bc51d140bc4926443b851f84",
+    own_hash: "d4b045f836ec413f2215d82c4614b3bee241af54bc51d140bc4926443b851f84",
     published_hash: "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
 };
 
@@ -59,7 +59,7 @@ impl Ranks {
     ///
     /// [`Error::Corrupt`] when the file is not the one that was packed.
     pub(super) fn unpack(packed: &Packed) -> Result<Self, Error> {
-        if hex(&Sha256::digest(packed.bytes)) != packed.packed_hash {
+        if hex(&Sha256::digest(packed.bytes)) != packed.own_hash {
             return Err(corrupt(packed));
         }
         let ranks = Self::read(packed.bytes).ok_or_else(|| corrupt(packed))?;
@@ -234,6 +234,7 @@ fn write_decimal(number: usize, out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
     use super::*;
 
@@ -276,7 +277,7 @@ mod tests {
         let hash: &'static str = hex(&Sha256::digest(bytes)).leak();
         let other = Packed {
             bytes,
-            packed_hash: hash,
+            own_hash: hash,
             ..CL100K
         };
         assert!(Ranks::unpack(&other).is_err());

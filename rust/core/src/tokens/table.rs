@@ -86,7 +86,6 @@ impl Pieces {
 
     /// The token that a short piece is; `hash` is that of the key.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "18 bits are left")]
     pub(super) fn short(&self, key: Short, hash: u64) -> Option<u32> {
         let mask = self.slots.len() - 1;
         let mut at = self.home(hash);
@@ -138,7 +137,6 @@ impl Pairs {
 
     /// The token that `left` and `right` become, or [`NEVER`].
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "18 bits are left")]
     pub(super) fn merged(&self, left: u32, right: u32) -> u32 {
         let key = pair_key(left, right);
         let mask = self.slots.len() - 1;
