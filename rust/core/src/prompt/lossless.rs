@@ -103,19 +103,19 @@ fn decoration(line: &str) -> Option<String> {
     rule.then(|| first.to_string().repeat(3))
 }
 
-/// For each line, whether a line of its block is set in columns.
+/// For each line, whether at least two lines of its block are set in columns.
 fn in_columns(text: &str, every: &[Range<usize>]) -> Vec<bool> {
     let mut found = Vec::with_capacity(every.len());
     for block in every.split_inclusive(|line| text[line.clone()].trim().is_empty()) {
-        let any = block.iter().any(|line| is_columns(&text[line.clone()]));
-        found.extend(block.iter().map(|_| any));
+        let set = block.iter().filter(|line| is_columns(&text[(*line).clone()])).count();
+        found.extend(block.iter().map(|_| set > 1));
     }
     found
 }
 
-/// Whether a line is set in columns: several wide gaps.
+/// Whether a line is set in columns: a wide gap.
 fn is_columns(line: &str) -> bool {
-    line.trim().split("  ").filter(|part| !part.trim().is_empty()).count() > 2
+    line.trim().split("  ").filter(|part| !part.trim().is_empty()).count() > 1
 }
 
 /// Blanks at the end of a line, and runs of them inside it; the gaps between columns keep two.

@@ -17,7 +17,6 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         ^ please? keep|bear in mind the fact that
         please? note|remember that
         ^ it should be noted that
-        ^ it goes without saying that
         ^ hello|hi|hey there? ,
         ^ thank you , and please? >base
         ^ thanks , and please? >base
@@ -330,24 +329,24 @@ pub(super) const STRONG: &[(&str, &str)] = &[(
     "
     use the following pieces of context to answer the question at the end => answer from this context
     given the following context information => from this context
-    answer the user's question on|based on? the basis of? the provided context => answer from the context
-    based on the context|information below => from the context below
+    answer the user's question based on the provided context => answer from the context
     based on the provided context => from the context
-    based only on the context below => only from the context below
+    based on the context|information below => from the context below
+    based only on the context|information below => only from the context below
     based on the documentation below => from the documentation
-    ^ answer the following questions|question => answer
-    ^ you get the? following? => given
     ^ you have access to the following tools => tools
-    ^ you have access to => you have
+    you have access to => you have
     classify the following => classify the
     in|into one of the following categories => as one of
-    to one of the following => to one of
-    extract the following information from => extract from
-    extract all of? the information => extract all
     return the output|result|results|answer|information as a => return a
+    return the output|result|results|answer|information as an => return an
     provide the output|result|results|answer|information as a => return a
-    provide the output|result|results|answer|information in => return
-    provide your response|answer as|in => answer in
+    provide the output|result|results|answer|information as an => return an
+    provide the output|result|results|answer|information as => return
+    provide the output|result|results|answer|information in valid => return valid
+    provide your response|answer in => answer in
+    provide your response|answer as => answer as
+    provide your response|answer with => answer with
     respond with the name of => name
     ^ keep track of => track
     as concise as possible => concise
@@ -355,13 +354,11 @@ pub(super) const STRONG: &[(&str, &str)] = &[(
     as brief as possible => brief
     as precise as possible => precise
     in simple terms => simply
-    step by step => stepwise
-    the contents of the => the
-    explanation of how => explanation how
-    for each of the => for each of the
-    the user's question => the question
-    the customer's question => the question
-    a brief|short justification => a justification in brief
+    the user's|customer's question => the question
+    for a beginner => for beginners
+    that consists of => of
+    for example => e.g.
+    such as => like
     ",
 )];
 

@@ -30,15 +30,17 @@ enum Place {
     End,
 }
 
-/// Word sequences by their first word, longest first.
-pub(super) struct Table(HashMap<&'static str, Vec<(Vec<&'static str>, Phrase)>>);
+type Sequences = Vec<(Vec<&'static str>, Phrase)>;
+
+/// Word sequences by their first two words (the second is empty where there is only one), longest first.
+pub(super) struct Table(HashMap<&'static str, HashMap<&'static str, Sequences>>);
 
 pub(super) static LIGHT_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(&[LIGHT]));
 pub(super) static STRONG_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(&[LIGHT, STRONG]));
 
 impl Table {
     fn new(lists: &[&[(&'static str, &'static str)]]) -> Self {
-        let mut table: HashMap<&'static str, Vec<(Vec<&'static str>, Phrase)>> = HashMap::new();
+        let mut table: HashMap<&'static str, HashMap<&'static str, Sequences>> = HashMap::new();
         for (rule, lines) in lists.iter().copied().flatten() {
             for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
                 let (pattern, instead) = line.split_once("=>").unwrap_or((line, ""));
@@ -55,12 +57,14 @@ impl Table {
                             infinitive: words.contains(&"to"),
                             ..phrase
                         };
-                        table.entry(first).or_default().push((words, phrase));
+                        let second = words.get(1).copied().unwrap_or_default();
+                        let sequences = table.entry(first).or_default().entry(second).or_default();
+                        sequences.push((words, phrase));
                     }
                 }
             }
         }
-        for phrases in table.values_mut() {
+        for phrases in table.values_mut().flat_map(HashMap::values_mut) {
             phrases.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
         }
         Self(table)
@@ -68,8 +72,10 @@ impl Table {
 
     /// The longest phrase that stands at `at`, and how many lexemes it takes.
     pub(super) fn find(&self, lexemes: &[Lexeme<'_>], at: usize, begins: bool) -> Option<(Phrase, usize)> {
-        let candidates = self.0.get(lexemes.get(at)?.lower.as_ref())?;
-        candidates.iter().find_map(|(words, phrase)| {
+        let first = self.0.get(lexemes.get(at)?.lower.as_ref())?;
+        let second = lexemes.get(at + 1).and_then(|next| first.get(next.lower.as_ref()));
+        let candidates = second.into_iter().flatten().chain(first.get("").into_iter().flatten());
+        candidates.into_iter().find_map(|(words, phrase)| {
             let place = lexemes.get(at..at + words.len())?;
             let same = place
                 .iter()

@@ -168,6 +168,9 @@ fn starts_with_number(text: &str) -> bool {
 /// Whether a line is code rather than prose: its ending, its beginning or its signs say so.
 fn looks_like_code(line: &str) -> bool {
     let line = line.trim();
+    if line.starts_with("<!--") || !line.contains(|c: char| c.is_alphanumeric() || "{}()".contains(c)) {
+        return false;
+    }
     let first = line.split([' ', '(', ':']).next().unwrap_or("");
     let opens = CODE_WORDS.contains(&first)
         && (line.contains(['(', '=', '{', ';', '*', '<'])
