@@ -20,9 +20,12 @@ __all__ = [
     "Stats",
     "Store",
     "__version__",
+    "count_words",
+    "extract_context",
     "fold",
     "fold_unicode",
     "is_plain_question",
+    "shorten_prompt",
     "text_class",
 ]
 
@@ -591,3 +594,48 @@ class ChatFamily:
 
 def text_class(text: str, /) -> Literal["prose", "code", "cjk", "other"]:
     """The class of a text within which tokenizers keep their ratio, from its first 8 KB."""
+
+def shorten_prompt(
+    prompt: str, /, level: str, encoding: str, markers: list[tuple[str, str]], examples: int
+) -> tuple[str, int, int, list[tuple[str, int, int, str, str, int]]]:
+    """Take the fat off a prompt; `resopt.optimize_prompt` is this with checked arguments.
+
+    From 32 KB on other threads run meanwhile.
+
+    Args:
+        prompt: the prompt.
+        level: `lossless`, `light` or `strong`.
+        encoding: the name of the encoding in which tokens are counted.
+        markers: pairs of marks between which nothing is touched.
+        examples: how many examples level `strong` keeps.
+
+    Returns:
+        What is left, its tokens before and after, and the changes: rule, first character of the original and one past the
+        last, what stood there, what stands there now, tokens saved.
+
+    Raises:
+        ConfigurationError: the level or the encoding is unknown, or a mark is empty.
+    """
+
+def extract_context(
+    passages: list[str], question: str, /, share: float, budget: int | None, encoding: str
+) -> tuple[list[str], int, int, float, float, bool]:
+    """The sentences of some passages that a question is about; `resopt.compress_context` is this with a gate.
+
+    From 32 KB on other threads run meanwhile.
+
+    Args:
+        passages: the texts.
+        question: the question.
+        share: share of the words that may be kept, where there is no budget.
+        budget: tokens that may be kept.
+        encoding: the name of the encoding in which a budget is counted.
+
+    Returns:
+        What is kept of each passage, its price and that of everything (words, or tokens where there is a budget), the
+        share of the match that it holds, the share of the question's words found in the best passage, and whether both
+        are enough to trust the choice.
+    """
+
+def count_words(text: str, /) -> int:
+    """How many words a text has: stretches between blanks, and every Chinese or Japanese character."""
