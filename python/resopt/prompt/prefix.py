@@ -10,6 +10,7 @@ Sources: Anthropic and OpenAI on prompt caching; minimum sizes as of October 202
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Any, Final
 
 import msgspec
@@ -95,10 +96,10 @@ class PrefixPlanner:
             return Verdict(rewrite=False, reason="nothing to remove")
         calls = pays_after(share)
         if self.expected_calls >= calls:
-            return Verdict(rewrite=True, reason=f"pays after {calls:.0f} further calls")
+            return Verdict(rewrite=True, reason=f"pays after {math.ceil(calls)} further calls")
         return Verdict(
             rewrite=False,
-            reason=f"cached prefix of {before} tokens: removing {share:.0%} pays after {calls:.0f} further calls, "
+            reason=f"cached prefix of {before} tokens: removing {share:.0%} pays after {math.ceil(calls)} further calls, "
             f"{self.expected_calls:.0f} are expected",
         )
 

@@ -110,10 +110,16 @@ pub(super) fn compose(text: &str, first: &[Edit], second: &[Edit]) -> Vec<Edit> 
             .collect();
         let after = apply(&middle[hull], &inner);
         if text[start..end] != after {
+            // What takes a stretch away as a whole has the credit for it, whatever shortened it before.
+            let earlier = if after.is_empty() && b > b_start {
+                &[]
+            } else {
+                &first[a_start..a]
+            };
             joined.push(Edit {
                 range: start..end,
+                rule: rules(earlier.iter().chain(&second[b_start..b])),
                 after,
-                rule: rules(first[a_start..a].iter().chain(&second[b_start..b])),
                 group: joined.len(),
             });
         }

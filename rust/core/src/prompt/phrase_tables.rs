@@ -9,7 +9,6 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         "
         please
         kindly
-        please|kindly ,
         ^ please? note|remember that
         ^ please? be aware|mindful of the fact that
         ^ please? be aware|advised that

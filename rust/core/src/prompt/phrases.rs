@@ -98,7 +98,9 @@ const LONGEST_HEAD: usize = 200;
 
 /// Whether `and` or `or` with this word behind it follows in the sentence.
 fn pair_follows(lexemes: &[Lexeme<'_>], from: usize, word: &str) -> bool {
-    let rest = lexemes.get(from..lexemes.len().min(from + LONGEST_HEAD)).unwrap_or_default();
+    let rest = lexemes
+        .get(from..lexemes.len().min(from + LONGEST_HEAD))
+        .unwrap_or_default();
     rest.windows(2)
         .any(|pair| (pair[0].is("and") || pair[0].is("or")) && pair[1].is(word))
 }
