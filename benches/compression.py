@@ -1,7 +1,7 @@
 """What is left of prompts and contexts, and whether the answer is still there.
 
-Contexts: at 30 % of the words kept, the gold answer must still be there for at least 98 % of the questions, against BM25
-over sentences alone and a random choice of sentences, on the same split and budget. The data are those of
+Contexts: at 30 % of the words kept, the gold answer must still be there for at least 98 % of the questions, against
+BM25 over sentences alone and a random choice of sentences, on the same split and budget. The data are those of
 `../shared/data/prompts` when present (natural questions with nine distractors; five paragraphs of one article), and
 always the passages written for this project: 48 questions, nine other passages of the same company with each.
 
@@ -38,7 +38,7 @@ Questions = list[tuple[str, list[str], list[str]]]
 def own() -> Questions:
     """The questions of benches/data/passages.txt, each with its passage among nine others."""
     passages, asked = [], []
-    for block in re.split(r"^=== ", (HERE / "data" / "passages.txt").read_text(encoding="utf-8"), flags=re.M)[1:]:
+    for block in re.split(r"^=== ", (HERE / "data/passages.txt").read_text("utf-8"), flags=re.MULTILINE)[1:]:
         title, body, *questions = block.strip().split("\n")
         asked += [(len(passages), *line[2:].split(" | ")) for line in questions]
         passages.append(f"{title}. {body}")
@@ -136,7 +136,12 @@ def speed(bench: Bench, questions: Questions) -> None:
     words = sum(len(text.split()) for text in passages)
     times = bench.time({"ours": lambda: by_us(question, passages), "peer": lambda: by_bm25(question, passages)})
     ratio = f"{times['peer'] / times['ours']:.1f} x"
-    row = (f"extraction from {words} words", duration(times["ours"]), f"BM25 in Python {duration(times['peer'])}", ratio)
+    row = (
+        f"extraction from {words} words",
+        duration(times["ours"]),
+        f"BM25 in Python {duration(times['peer'])}",
+        ratio,
+    )
     bench.rows.append((*row, "at most 100 µs"))
     bench.check("100 µs / time of an extraction", 100e-6 / times["ours"], at_least=1)
 
@@ -155,7 +160,9 @@ def prompts(bench: Bench) -> None:
         what = f"tokens saved at {level}, {len(saved)} verbose prompts of our own"
         spread = f"quartiles {quarters[0]:.1%} to {quarters[2]:.1%}, least {min(saved):.1%}, most {max(saved):.1%}"
         target = "20 to 40 % at the median, nothing lost" if level == "light" else "nothing lost"
-        bench.rows.append((what, f"{statistics.median(saved):.1%}", spread, f"{lost} lost, {broken} not undone", target))
+        bench.rows.append(
+            (what, f"{statistics.median(saved):.1%}", spread, f"{lost} lost, {broken} not undone", target)
+        )
         bench.check(f"prompts undone at {level}", 1 - min(1, lost + broken), at_least=1)
         if level == "light":
             bench.check("median of tokens saved at light, %", statistics.median(saved) * 100, at_least=20)

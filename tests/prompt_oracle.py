@@ -13,9 +13,13 @@ QUOTED = re.compile(r'"[^"\n]+"|“[^”\n]+”|„[^“\n]+“|«[^»\n]+»')
 PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}|\{\w+\}|\$\{?\w+\}?|%\(?\w*\)?[sd]|<[/\w][^<>\n]*>|\[\w+\]")
 URL = re.compile(r"https?://\S+|\S+@\S+\.\w+|(?<!\w)/[\w./-]+/[\w./-]+")
 NUMBER = re.compile(r"\d+(?:[.:/-]\d+|,\d{3}(?!\d))*%?")
-UNIT = re.compile(r"\d+(?:[.,]\d+)?\s?(?:kg|g|mg|ml|km|cm|mm|m/s|EUR|USD|mAh|seconds?|minutes?|days?|words?|sentences?|%)\b")
+UNIT = re.compile(
+    r"\d+(?:[.,]\d+)?\s?(?:kg|g|mg|ml|km|cm|mm|m/s|EUR|USD|mAh|seconds?|minutes?|days?|words?|sentences?|%)\b"
+)
 NEGATION = re.compile(r"\b(?:not|never|no|none|nor|neither|nothing|without|cannot|\w+n['’]t)\b", re.IGNORECASE)
-CONDITION = re.compile(r"\b(?:must|may|might|shall|if|unless|until|only|except|provided that|at least|at most|whenever)\b", re.IGNORECASE)
+CONDITION = re.compile(
+    r"\b(?:must|may|might|shall|if|unless|until|only|except|provided that|at least|at most|whenever)\b", re.IGNORECASE
+)
 NAME = re.compile(r"(?<=[a-z,;] )[A-Z][\w&-]+(?: [A-Z][\w&-]+)*")
 IDENTIFIER = re.compile(r"\b\w+_\w+\b|\b[A-Z][a-z]+[A-Z]\w+\b|\b[A-Z]{2,}[0-9]*\b")
 KEYS = re.compile(r'"(?:[^"\\\n]|\\.)*"\s*:')
@@ -44,7 +48,9 @@ def violations(before, after):
     for line in code_lines(before):
         if line not in after:
             lost.append(("code line", line))
-    less = Counter(text.lower() for text in CONDITION.findall(before)) - Counter(text.lower() for text in CONDITION.findall(after))
+    less = Counter(text.lower() for text in CONDITION.findall(before)) - Counter(
+        text.lower() for text in CONDITION.findall(after)
+    )
     lost += [("condition", text) for text in less.elements() if not grown(before, text)]
     return lost
 
@@ -60,7 +66,9 @@ def code_lines(text):
 
 def grown(text, word):
     """Whether a condition stands in a phrase of politeness: `it would be great if you could`."""
-    return word == "if" and re.search(r"(?:great|nice|helpful|grateful|appreciate it|wondering|thankful) if you could", text)
+    return word == "if" and re.search(
+        r"(?:great|nice|helpful|grateful|appreciate it|wondering|thankful) if you could", text
+    )
 
 
 def corpus():

@@ -8,11 +8,12 @@ import pytest
 
 from resopt import ConfigurationError, compress_context
 
-BLOCKS = re.split(r"^=== ", (Path(__file__).parents[1] / "benches/data/passages.txt").read_text("utf-8"), flags=re.M)[1:]
+PASSAGES = (Path(__file__).parents[1] / "benches/data/passages.txt").read_text("utf-8")
+BLOCKS = re.split(r"^=== ", PASSAGES, flags=re.MULTILINE)[1:]
 
 
 def passages():
-    return ["{0}. {1}".format(*block.split("\n")[:2]) for block in BLOCKS]
+    return ["{}. {}".format(*block.split("\n")[:2]) for block in BLOCKS]
 
 
 def questions():
@@ -122,7 +123,9 @@ def test_bad_arguments_are_named(arguments, message):
         compress_context(*arguments)
 
 
-@pytest.mark.parametrize("options", [{"share": 0}, {"share": 1.5}, {"share": True}, {"budget": 0}, {"budget": 5, "share": 0.5}])
+@pytest.mark.parametrize(
+    "options", [{"share": 0}, {"share": 1.5}, {"share": True}, {"budget": 0}, {"budget": 5, "share": 0.5}]
+)
 def test_bad_budgets_are_named(options):
     with pytest.raises(ConfigurationError):
         compress_context(TEN, QUESTION, **options)

@@ -8,7 +8,9 @@ from resopt import ConfigurationError, count_tokens, prune_history
 from resopt.prompt.dense import compact, distinct
 
 ROWS = [{"id": at, "name": f"item {at}", "stock": at * 3, "place": "Eindhoven"} for at in range(30)]
-LOG = "\n".join(f"2026-02-11T08:{at // 60:02}:{at % 60:02}Z WARN queue is slow" for at in range(50)) + "\nERROR disk full"
+LOG = (
+    "\n".join(f"2026-02-11T08:{at // 60:02}:{at % 60:02}Z WARN queue is slow" for at in range(50)) + "\nERROR disk full"
+)
 
 
 def turn(question, answer):
@@ -28,7 +30,10 @@ def called(number, result, name="search"):
 def used(number, result):
     return [
         {"role": "user", "content": f"Look up thing {number}."},
-        {"role": "assistant", "content": [{"type": "tool_use", "id": f"u{number}", "name": "f", "input": {"q": number}}]},
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": f"u{number}", "name": "f", "input": {"q": number}}],
+        },
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": f"u{number}", "content": result}]},
         {"role": "assistant", "content": [{"type": "text", "text": f"Found thing {number}."}]},
     ]
@@ -81,7 +86,7 @@ def test_results_are_made_compact_before_anything_is_lost(make):
     assert pruned.fits
     assert pruned.dropped == ()
     assert pruned.shortened == (3,)
-    assert 'rows of [' in json.dumps(pruned.messages[3])
+    assert "rows of [" in json.dumps(pruned.messages[3])
     assert messages[3] == make(1, json.dumps(ROWS, indent=2))[2]
 
 
@@ -114,7 +119,8 @@ def test_the_caller_s_messages_are_never_changed():
 def test_rows_say_their_keys_once():
     table = compact(json.dumps(ROWS[:3], indent=2))
     assert table == (
-        'rows of ["id","name","stock","place"]:\n0,"item 0",0,"Eindhoven"\n1,"item 1",3,"Eindhoven"\n2,"item 2",6,"Eindhoven"'
+        'rows of ["id","name","stock","place"]:\n'
+        '0,"item 0",0,"Eindhoven"\n1,"item 1",3,"Eindhoven"\n2,"item 2",6,"Eindhoven"'
     )
     assert count_tokens(table).tokens < 0.6 * count_tokens(json.dumps(ROWS[:3], indent=2)).tokens
 

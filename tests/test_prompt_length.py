@@ -51,7 +51,10 @@ def test_without_a_system_prompt_the_question_without_its_numbers_is_the_templat
     [
         (chat(), "max_completion_tokens"),
         (claude(), "max_tokens"),
-        (Request(body={"model": "gpt-5", "instructions": "Answer.", "input": "x"}, api="openai.responses"), "max_output_tokens"),
+        (
+            Request(body={"model": "gpt-5", "instructions": "Answer.", "input": "x"}, api="openai.responses"),
+            "max_output_tokens",
+        ),
     ],
 )
 def test_each_shape_has_its_field(request_, field):
@@ -110,7 +113,9 @@ def test_templates_are_bounded():
     assert length.plan(chat(model="m4199")) == 64
 
 
-@pytest.mark.parametrize("options", [{"quantile": 0.2}, {"quantile": True}, {"head_room": 0.5}, {"least": 0}, {"least": 1.5}])
+@pytest.mark.parametrize(
+    "options", [{"quantile": 0.2}, {"quantile": True}, {"head_room": 0.5}, {"least": 0}, {"least": 1.5}]
+)
 def test_bad_options_are_named(options):
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         AnswerLength(**options)

@@ -12,7 +12,11 @@ TOOLS = [
 
 
 def chat(**fields):
-    return {"model": "gpt-5", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}], **fields}
+    return {
+        "model": "gpt-5",
+        "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
+        **fields,
+    }
 
 
 def claude(**fields):
@@ -58,7 +62,7 @@ def test_the_planner_says_what_and_why():
     assert judge("openai.chat", "gpt-5", 1000, 900).rewrite
     left = judge("openai.chat", "gpt-5", 2000, 1000)
     assert not left.rewrite
-    assert left.reason == "cached prefix of 2000 tokens: removing 50% pays after 12 further calls, 0 are expected"
+    assert left.reason == "cached prefix of 2000 tokens: removing 50% pays after 12 calls more, 0 expected"
     assert PrefixPlanner(12).judge("openai.chat", "gpt-5", 2000, 1000).rewrite
     assert not PrefixPlanner(11).judge("openai.chat", "gpt-5", 2000, 1000).rewrite
     assert not PrefixPlanner(10**9).judge("openai.chat", "gpt-5", 2000, 2000).rewrite

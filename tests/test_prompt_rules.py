@@ -121,7 +121,10 @@ def test_what_is_not_for_us_to_touch(kept, level):
     assert kept in text or kept.replace(": ", ":") in text  # JSON may lose its blanks
 
 
-@pytest.mark.parametrize("kept", ["Never", "do not", "unless", "only if", "must", "at least 3", "5 kg", "https://a.b/please?x=1", "%s", "$NAME"])
+@pytest.mark.parametrize(
+    "kept",
+    ["Never", "do not", "unless", "only if", "must", "at least 3", "5 kg", "https://a.b/please?x=1", "%s", "$NAME"],
+)
 def test_words_that_matter_stay(kept, level):
     prompt = f"Please make sure that you answer. {kept} is what I would like you to please say."
     assert kept in optimize_prompt(prompt, level).text
@@ -161,7 +164,8 @@ def test_lossless_keeps_columns_apart_and_code_as_it_is():
 
 
 def test_an_instruction_given_twice_is_given_once():
-    prompt = "Please always cite the sources of claims. Use short words. Make sure that you always cite the sources of claims."
+    again = "Make sure that you always cite the sources of claims."
+    prompt = f"Please always cite the sources of claims. Use short words. {again}"
     result = optimize_prompt(prompt)
     assert result.text == "Always cite the sources of claims. Use short words."
     assert "duplicate instruction" in result.saved_by_rule

@@ -1,15 +1,14 @@
-"""`PromptOptimizer` in the pipeline: what is sent, what is billed, what is left alone, and what happens when it fails."""
+"""`PromptOptimizer` in the pipeline: what is sent, billed and left alone, and what happens when it fails."""
 
 import json
 
 import anyio
-import httpx2
 import msgspec
 import openai
 import pytest
 
 import resopt
-from asking import PRICES, Scripted, Twin, ask, body
+from asking import PRICES, Scripted, ask, body
 from provider_faces import KEY, provider_for, running, server  # noqa: F401 - fixtures
 from resopt import (
     AnswerLength,
@@ -18,7 +17,6 @@ from resopt import (
     Optimizer,
     PromptOptimizer,
     Request,
-    Response,
     ResponseCache,
     Usage,
 )
@@ -31,9 +29,9 @@ WORDY = "Could you please make sure that you explain in a careful manner what a 
 LEAN = "Explain carefully what a list is."
 ASSISTANT = "You are a helpful, friendly tutor of Python."
 PASSAGES = "\n\n".join(
-    f"{city}. The office in {city} was opened in {year} by {name}. It has {people} employees and a canteen. Lunch is free."
+    f"{city}. The office in {city} was opened in {year} by {name}. It has {people} employees and a canteen."
     for city, year, name, people in [
-        ("Lisbon", 2014, "Inês Carvalho", 46), ("Warsaw", 2017, "Duarte Pinto", 112), ("Toronto", 2022, "Morgan Leblanc", 21),
+        ("Lisbon", 2014, "Inês Carvalho", 46), ("Warsaw", 2017, "Duarte Pinto", 112), ("Oslo", 2022, "Ana Blanc", 21),
         ("Brno", 2011, "Petr Novák", 77), ("Gdynia", 2019, "Ewa Lis", 30), ("Porto", 2009, "Oda Brandvik", 12),
         ("Linz", 2016, "Max Huber", 18), ("Utrecht", 2020, "Hanneke Vos", 9),
     ]
@@ -147,20 +145,30 @@ def test_every_shape_is_read_and_only_its_texts():
     assert made["messages"][0]["content"] == "You are a friendly tutor of Python."
     assert made["tools"] is tools
     assert chat.body["messages"][1]["content"] is parts
-    made = sent(PromptOptimizer(), claude([{"type": "text", "text": ASSISTANT}], ("user", [{"type": "text", "text": WORDY}])))
+    made = sent(
+        PromptOptimizer(), claude([{"type": "text", "text": ASSISTANT}], ("user", [{"type": "text", "text": WORDY}]))
+    )
     assert made["system"][0]["text"] == "You are a friendly tutor of Python."
     assert made["messages"][0]["content"][0]["text"] == LEAN
     items = [{"role": "user", "content": [{"type": "input_text", "text": WORDY}]}]
     responses = Request(body={"model": "gpt-5", "instructions": ASSISTANT, "input": items}, api="openai.responses")
     made = sent(PromptOptimizer(), responses)
-    assert (made["instructions"], made["input"][0]["content"][0]["text"]) == ("You are a friendly tutor of Python.", LEAN)
+    assert (made["instructions"], made["input"][0]["content"][0]["text"]) == (
+        "You are a friendly tutor of Python.",
+        LEAN,
+    )
     made = sent(PromptOptimizer(), Request(body={"model": "gpt-5", "input": WORDY}, api="openai.responses"))
     assert made["input"] == LEAN
 
 
 def test_the_model_s_own_words_are_never_touched():
-    talk = ask(WORDY).body["messages"] + [{"role": "assistant", "content": WORDY}, {"role": "user", "content": "Go on."}]
-    assert sent(PromptOptimizer(), Request(body={"model": "gpt-4o", "messages": talk}))["messages"][1]["content"] == WORDY
+    talk = ask(WORDY).body["messages"] + [
+        {"role": "assistant", "content": WORDY},
+        {"role": "user", "content": "Go on."},
+    ]
+    assert (
+        sent(PromptOptimizer(), Request(body={"model": "gpt-4o", "messages": talk}))["messages"][1]["content"] == WORDY
+    )
 
 
 def test_results_of_tools_are_made_compact_and_never_read_as_instructions():
@@ -176,20 +184,35 @@ def test_results_of_tools_are_made_compact_and_never_read_as_instructions():
     assert made["messages"][2]["content"].startswith('rows of ["name","n"]:\n"please make sure 0",0\n')
     assert list(stage.figures.by_rule) == ["tool result"]
     result = [{"type": "tool_result", "tool_use_id": "u", "content": rows}]
-    turns = (("user", "List."), ("assistant", [{"type": "tool_use", "id": "u", "name": "f", "input": {}}]), ("user", result))
+    turns = (
+        ("user", "List."),
+        ("assistant", [{"type": "tool_use", "id": "u", "name": "f", "input": {}}]),
+        ("user", result),
+    )
     made = sent(PromptOptimizer(), claude("s", *turns))
     assert made["messages"][2]["content"][0]["content"].startswith("rows of [")
 
 
 def test_material_is_cut_to_the_question_and_stays_cut_when_the_question_changes():
     stage = PromptOptimizer(context=0.4)
-    first = [{"role": "user", "content": [{"type": "text", "text": PASSAGES}, {"type": "text", "text": "Who opened Warsaw?"}]}]
+    first = [
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": PASSAGES}, {"type": "text", "text": "Who opened Warsaw?"}],
+        }
+    ]
     made = sent(stage, Request(body={"model": "gpt-4o", "messages": first}))
     cut = made["messages"][0]["content"][0]["text"]
     assert "Duarte Pinto" in cut
     assert len(cut) < 0.5 * len(PASSAGES)
-    second = [*first, {"role": "assistant", "content": "Duarte Pinto."}, {"role": "user", "content": "Who opened Linz?"}]
-    assert sent(stage, Request(body={"model": "gpt-4o", "messages": second}))["messages"][0]["content"][0]["text"] == cut
+    second = [
+        *first,
+        {"role": "assistant", "content": "Duarte Pinto."},
+        {"role": "user", "content": "Who opened Linz?"},
+    ]
+    assert (
+        sent(stage, Request(body={"model": "gpt-4o", "messages": second}))["messages"][0]["content"][0]["text"] == cut
+    )
     whole = sent(PromptOptimizer(), Request(body={"model": "gpt-4o", "messages": first}))
     assert whole["messages"][0]["content"][0]["text"] == PASSAGES
 
@@ -256,7 +279,14 @@ async def test_an_answer_cut_by_our_cap_is_asked_for_again_and_both_are_billed()
 def test_the_policy_is_a_digest_of_what_changes_answers():
     policies = {
         PromptOptimizer(**options).policy
-        for options in ({}, {"level": "strong"}, {"context": True}, {"context": 0.5}, {"length": True}, {"protect": ["@@"]})
+        for options in (
+            {},
+            {"level": "strong"},
+            {"context": True},
+            {"context": 0.5},
+            {"length": True},
+            {"protect": ["@@"]},
+        )
     }
     assert len(policies) == 6
     assert PromptOptimizer(context=True).policy == PromptOptimizer(context=0.3).policy
@@ -284,7 +314,15 @@ async def test_many_threads_may_prepare_at_once():
 
 @pytest.mark.parametrize(
     "options",
-    [{"level": "most"}, {"context": 2}, {"length": 5}, {"expected_calls": -1}, {"protect": "x"}, {"examples": 0}, {"applies": 1}],
+    [
+        {"level": "most"},
+        {"context": 2},
+        {"length": 5},
+        {"expected_calls": -1},
+        {"protect": "x"},
+        {"examples": 0},
+        {"applies": 1},
+    ],
 )
 def test_bad_options_are_named(options):
     with pytest.raises(ConfigurationError, match=next(iter(options)) if "context" not in options else "share"):

@@ -610,8 +610,8 @@ def shorten_prompt(
         examples: how many examples level `strong` keeps.
 
     Returns:
-        What is left, its tokens before and after, and the changes: rule, first character of the original and one past the
-        last, what stood there, what stands there now, tokens saved.
+        What is left, its tokens before and after, and the changes: rule, first character of the original and one past
+        the last, what stood there, what stands there now, tokens saved.
 
     Raises:
         ConfigurationError: the level or the encoding is unknown, or a mark is empty.

@@ -9,16 +9,19 @@ from resopt.prompt.dense import compact, distinct
 from resopt.prompt.optimizer import LEVELS
 
 PIECES = [
-    "Please ", "make sure that you ", "You are a helpful assistant. ", "I would like you to ", "Could you please ", "answer",
-    "in order to ", ". ", "? ", ", ", "! ", "\n", "\n\n", "  ", "- ", "2. ", "# Rules\n", "Text:\n", "Review: ", "```\n", "`x`",
-    '"please"', "{name}", "{{ x }}", "<doc>", "</doc>", "do not ", "never ", "unless ", "3 kg ", "with Alice ", "each of the items ",
-    '{\n  "a": 1,\n  "b": [1, 2]\n}', "| a   | b |\n", "-----------\n", "that are mentioned ", "Example 1: x\n\n", "é", "的。", "👩‍💻",
-    "Thank you! ", "Hello, ", "Bitte nicht. ", "write ", "https://a.b/c ", "the answer is accurate and helpful. ",
+    "Please ", "make sure that you ", "You are a helpful assistant. ", "I would like you to ", "Could you please ",
+    "answer", "in order to ", ". ", "? ", ", ", "! ", "\n", "\n\n", "  ", "- ", "2. ", "# Rules\n", "Text:\n",
+    "Review: ", "```\n", "`x`", '"please"', "{name}", "{{ x }}", "<doc>", "</doc>", "do not ", "never ", "unless ",
+    "3 kg ", "with Alice ", "each of the items ", '{\n  "a": 1,\n  "b": [1, 2]\n}', "| a   | b |\n", "-----------\n",
+    "that are mentioned ", "Example 1: x\n\n", "é", "的。", "👩\u200d💻", "Thank you! ", "Hello, ", "Bitte nicht. ",
+    "write ", "https://a.b/c ", "the answer is accurate and helpful. ",
 ]  # fmt: skip
 
 prompts = st.lists(st.sampled_from(PIECES), max_size=20).map("".join) | st.text(max_size=80)
 levels = st.sampled_from(LEVELS)
-words = st.lists(st.sampled_from(["alpha", "beta.", "gamma", "Delta", "7", "the", "of", "\n"]), max_size=40).map(" ".join)
+words = st.lists(st.sampled_from(["alpha", "beta.", "gamma", "Delta", "7", "the", "of", "\n"]), max_size=40).map(
+    " ".join
+)
 
 
 @given(prompts, levels)
@@ -34,9 +37,15 @@ def test_a_prompt_settles_never_grows_and_can_be_undone(prompt, level):
     assert again.changes == ()
 
 
-@given(st.lists(st.sampled_from([piece for piece in PIECES if piece.strip() not in ("```", "`x`")]), max_size=14), levels)
+@given(
+    st.lists(st.sampled_from([piece for piece in PIECES if piece.strip() not in ("```", "`x`")]), max_size=14), levels
+)
 def test_the_oracle_misses_nothing(pieces, level):
-    prompt = "".join(f"{piece.strip()} " if "\n" not in piece else piece for piece in dict.fromkeys(pieces))
+    prompt = ""
+    for piece in dict.fromkeys(pieces):
+        # A capital in the middle of a sentence makes a name for the oracle.
+        inside = piece[0].isupper() and prompt and not prompt.rstrip(" ").endswith((".", "!", "?", "\n", ":"))
+        prompt += (". " if inside else "") + (piece if "\n" in piece else f"{piece.strip()} ")
     lost = violations(prompt, optimize_prompt(prompt, level).text)
     assert [loss for loss in lost if loss[0] not in ("key", "quote")] == []  # JSON loses blanks, which split those
 
@@ -52,7 +61,14 @@ def test_an_extraction_is_made_of_what_was_there(passages, question, share):
         rest = rest[rest.index(word) + 1 :]
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner), max_leaves=8), st.sampled_from([None, 2]))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner),
+        max_leaves=8,
+    ),
+    st.sampled_from([None, 2]),
+)
 def test_compact_results_say_the_same(value, indent):
     import json
 
@@ -72,7 +88,12 @@ def test_distinct_lines_are_no_longer(lines):
 calls = st.integers(0, 3)
 
 
-@given(st.lists(st.tuples(words, calls, words), min_size=1, max_size=6), st.integers(1, 400), st.integers(1, 3), st.sampled_from(["openai", "anthropic"]))
+@given(
+    st.lists(st.tuples(words, calls, words), min_size=1, max_size=6),
+    st.integers(1, 400),
+    st.integers(1, 3),
+    st.sampled_from(["openai", "anthropic"]),
+)
 def test_calls_and_results_are_never_parted(turns, budget, keep_last, shape):
     messages = [{"role": "system", "content": "Be kind."}]
     number = 0
@@ -98,7 +119,9 @@ def test_calls_and_results_are_never_parted(turns, budget, keep_last, shape):
     assert pruned.fits == (pruned.tokens_after <= budget)
     if pruned.tokens_before <= budget:
         assert pruned.messages == messages
-    start = [at for at, message in enumerate(messages) if message["role"] == "user" and isinstance(message["content"], str)][-keep_last:][0]
+    start = [
+        at for at, message in enumerate(messages) if message["role"] == "user" and isinstance(message["content"], str)
+    ][-keep_last:][0]
     assert len([message for message in pruned.messages if message["role"] == "assistant"]) >= len(
         [message for message in messages[start:] if message["role"] == "assistant"]
     )

@@ -6,10 +6,12 @@ replaced is copied on the way down to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Place: TypeAlias = tuple[str | int, ...]
 """The keys and indices that lead to a text in a body."""

@@ -128,7 +128,9 @@ def _passages(context: Any) -> list[str]:
     """The texts of a context, unsound ones excluded by an error."""
     texts = [context] if isinstance(context, str | Mapping) else context
     if not isinstance(texts, Sequence):
-        raise ConfigurationError(f"context must be a str, a message or a list of passages, not {type(context).__name__}")
+        raise ConfigurationError(
+            f"context must be a str, a message or a list of passages, not {type(context).__name__}"
+        )
     found = [_text(passage) for passage in texts]
     if not all(map(is_sound, found)):
         raise ConfigurationError("context holds lone surrogates, which cannot be sent: decode it properly")
@@ -146,7 +148,8 @@ def _text(passage: Any) -> str:
             if isinstance(value, list):
                 return "\n\n".join(_text(part) for part in value if _has_text(part))
     raise ConfigurationError(
-        f"a passage must be a str or a dict with its text under one of {', '.join(_FIELDS)}, not {type(passage).__name__}"
+        f"a passage must be a str or a dict with its text under one of {', '.join(_FIELDS)}, "
+        f"not {type(passage).__name__}"
     )
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from resopt._core import Encoding
+from typing import TYPE_CHECKING
+
 from resopt.errors import ConfigurationError
 from resopt.tokens.models import encoding_named, tokens_of
+
+if TYPE_CHECKING:
+    from resopt._core import Encoding
 
 
 def encoding_of(model: str | None) -> Encoding:

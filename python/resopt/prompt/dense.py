@@ -1,7 +1,7 @@
 """Results of tools in fewer tokens: JSON without blanks, arrays of objects as tables, logs as distinct lines.
 
-`compact` loses nothing: it is JSON with the blanks outside strings gone, or a table that says its columns once. `distinct`
-loses which of several equal lines stood where; it says how often each did.
+`compact` loses nothing: it is JSON with the blanks outside strings gone, or a table that says its columns once.
+`distinct` loses which of several equal lines stood where; it says how often each did.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import msgspec
 
 _LEAST_ROWS = 2
 _STAMPS = re.compile(
-    r"^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?\]?\s*|^\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s*"
+    r"^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?\]?\s*"
+    r"|^\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s*"
 )
 
 
@@ -46,7 +47,10 @@ def _table(rows: list[dict[str, msgspec.Raw]]) -> str:
     """Objects as rows below one row of their keys, cells as JSON; an absent key is an empty cell."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     head = ",".join(msgspec.json.encode(column).decode() for column in columns)
-    lines = [",".join(_without_blanks(bytes(row[column]).decode()) if column in row else "" for column in columns) for row in rows]
+    lines = [
+        ",".join(_without_blanks(bytes(row[column]).decode()) if column in row else "" for column in columns)
+        for row in rows
+    ]
     return "\n".join((f"rows of [{head}]:", *lines))
 
 
@@ -65,5 +69,7 @@ def distinct(text: str) -> str:
         first.setdefault(key, line.rstrip())
     if len(counts) * 3 > len(lines) * 2:
         return text
-    shorter = "\n".join(first[key] if count == 1 or not key else f"{first[key]} (x{count})" for key, count in counts.items())
+    shorter = "\n".join(
+        first[key] if count == 1 or not key else f"{first[key]} (x{count})" for key, count in counts.items()
+    )
     return shorter if len(shorter) < len(text) else text

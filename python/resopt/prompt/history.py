@@ -1,4 +1,4 @@
-"""`prune_history`: a conversation within a budget of tokens, what is lossless first, what matters to the question last."""
+"""`prune_history`: a conversation within a budget of tokens, by what is lossless first."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def prune_history(
     """Bring a conversation within a budget of tokens.
 
     In this order, as far as is needed: results of tools in their shortest lossless form (compact JSON, tables); logs
-    among them as distinct lines with counts; older results cut to what the question is about; older turns left out, those
-    least about the question first. System messages, pinned ones and the last turns stay as they are. A call of a tool and
-    its results stay or go together, as providers demand.
+    among them as distinct lines with counts; older results cut to what the question is about; older turns left out,
+    those least about the question first. System messages, pinned ones and the last turns stay as they are. A call of a
+    tool and its results stay or go together, as providers demand.
 
     Args:
         messages: in the shape of OpenAI's chat or of Anthropic's messages; they are not changed.
@@ -104,10 +104,12 @@ class _Pruning:
         for share in _SHARES:
             for at in older:
                 if self.total() > self.budget:
-                    self._shorten_results(at, lambda text, part=share: _excerpt(text, question, part))  # type: ignore[misc]
+                    self._shorten_results(at, lambda text, part=share: _excerpt(text, question, part))
         self._drop(older, fixed, question)
         left = [
-            self.now[at] if at in self.shortened else original[at] for at in range(len(self.now)) if at not in self.dropped
+            self.now[at] if at in self.shortened else original[at]
+            for at in range(len(self.now))
+            if at not in self.dropped
         ]
         after = self.total()
         return PrunedHistory(
@@ -132,7 +134,9 @@ class _Pruning:
 
     def _fixed(self, keep_last: int) -> set[int]:
         """Places of system messages and of the last turns, with the calls that their results answer."""
-        users = [at for at, message in enumerate(self.now) if message.get("role") == "user" and not _result_ids(message)]
+        users = [
+            at for at, message in enumerate(self.now) if message.get("role") == "user" and not _result_ids(message)
+        ]
         start = users[-keep_last] if len(users) >= keep_last else 0
         fixed = {at for at, message in enumerate(self.now) if message.get("role") in ("system", "developer")}
         return fixed | set(range(start, len(self.now)))
@@ -149,7 +153,9 @@ class _Pruning:
 
     def _shorten_results(self, at: int, shorten: Any) -> None:
         message = self.now[at]
-        changed = _with_results(message, lambda text: shorten(text) if len(text) > _LEAST_RESULT and is_sound(text) else text)
+        changed = _with_results(
+            message, lambda text: shorten(text) if len(text) > _LEAST_RESULT and is_sound(text) else text
+        )
         if changed is message:
             return
         cost = self._cost(changed)
@@ -187,7 +193,7 @@ def _groups(messages: list[dict[str, Any]], older: list[int]) -> list[set[int]]:
 
 
 def _joined(messages: list[dict[str, Any]], groups: list[set[int]]) -> list[set[int]]:
-    """The groups, those that share the id of a call made one, and with them whatever else holds the call or its result."""
+    """The groups, those that share the id of a call made one, with whatever else holds the call or its result."""
     holders: dict[str, set[int]] = {}
     for at, message in enumerate(messages):
         for name in (*_call_ids(message), *_result_ids(message)):

@@ -11,13 +11,15 @@ import math
 import re
 import threading
 from collections import OrderedDict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from resopt._core import Sketch
 from resopt.errors import ConfigurationError
-from resopt.types import Request, Response
+
+if TYPE_CHECKING:
+    from resopt.types import Request, Response
 
 _FIELDS = {
     "openai.chat": ("max_completion_tokens", "max_tokens"),
@@ -46,8 +48,8 @@ class _Template:
 class AnswerLength:
     """Caps answers at what their template has needed so far, with head-room.
 
-    Thread-safe and bounded: the 4,096 templates used last are kept. A template is the model, the system prompt, the tools
-    and the response format; without a system prompt, the first line of the question with its numbers left out.
+    Thread-safe and bounded: the 4,096 templates used last are kept. A template is the model, the system prompt, the
+    tools and the response format; without a system prompt, the first line of the question with its numbers left out.
 
     Args:
         quantile: of the answers' lengths, on which the cap is based.
@@ -72,8 +74,8 @@ class AnswerLength:
     def plan(self, request: Request) -> int | None:
         """The cap for a request's answer, or None where it gets none.
 
-        There is none for a template seen too rarely, for streams (what was cut off could not be taken back), or where the
-        caller has set a lower one.
+        There is none for a template seen too rarely, for streams (what was cut off could not be taken back), or where
+        the caller has set a lower one.
         """
         if request.api not in _FIELDS or request.body.get("stream"):
             return None

@@ -13,7 +13,7 @@ from resopt.errors import ConfigurationError
 from resopt.prompt.counting import encoding_of, is_sound, text_of
 
 Level: TypeAlias = Literal["lossless", "light", "strong"]
-"""`lossless`: blanks, padding, repetition. `light`: filler, politeness, wordiness too. `strong`: templates, examples too."""
+"""`lossless`: blanks, padding, repetition. `light`: filler and wordiness too. `strong`: templates and examples too."""
 
 Markers: TypeAlias = Iterable[str | tuple[str, str]]
 """Pairs of an opening and a closing mark; one str stands for both."""
@@ -95,8 +95,8 @@ def optimize_prompt(
 
     Never touched: code (fenced, inline, indented, lines that look like it), quotes, keys and values of JSON, numbers,
     units, names, addresses, ids, placeholders (`{x}`, `{{x}}`, `%s`, `<x>`, `$VAR`), negations, conditions, whatever
-    stands below or behind a label (`Review: …`), and what stands between marks of yours. Only English is shortened beyond
-    *lossless*. A prompt optimized twice is a prompt optimized once.
+    stands below or behind a label (`Review: …`), and what stands between marks of yours. Only English is shortened
+    beyond *lossless*. A prompt optimized twice is a prompt optimized once.
 
     Args:
         prompt: the prompt.
@@ -133,7 +133,9 @@ def check_markers(protect: Any) -> list[tuple[str, str]]:
         ConfigurationError: something is neither a str nor a pair of them, or is empty.
     """
     if isinstance(protect, str):
-        raise ConfigurationError(f"protect must hold several marks or pairs of them, such as [({protect!r}, …)], not a str")
+        raise ConfigurationError(
+            f"protect must hold several marks or pairs of them, such as [({protect!r}, …)], not a str"
+        )
     pairs: list[tuple[str, str]] = []
     for mark in protect:
         pair = (mark, mark) if isinstance(mark, str) else mark

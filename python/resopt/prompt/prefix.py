@@ -1,8 +1,8 @@
 """What a provider keeps of a prompt's beginning, and when rewriting that beginning pays.
 
-Reading a cached prefix costs a tenth of reading it afresh, writing it a quarter more (Anthropic for 5 minutes, and OpenAI
-from GPT-5.6 on). A prefix rewritten to the share 1 − f of its length must be written once, which pays only after
-n = (1.25 − 0.1) / 0.1 · (1 − f) / f = 11.5 (1 − f) / f further calls.
+Reading a cached prefix costs a tenth of reading it afresh, writing it a quarter more (Anthropic for 5 minutes, and
+OpenAI from GPT-5.6 on). A prefix rewritten to the share 1 - f of its length must be written once, which pays only after
+n = (1.25 - 0.1) / 0.1 · (1 - f) / f = 11.5 (1 - f) / f further calls.
 
 Sources: Anthropic and OpenAI on prompt caching; minimum sizes as of October 2026.
 """
@@ -42,7 +42,8 @@ def pays_after(share: float) -> float:
     Raises:
         ConfigurationError: the share is not above 0 and below or at 1.
     """
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+    number: object = share
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number <= 1:
         raise ConfigurationError(f"share must be a number above 0 and up to 1, not {share!r}")
     return (WRITE - READ) / READ * (1 - share) / share
 
@@ -74,8 +75,8 @@ class PrefixPlanner:
     """
 
     def __init__(self, expected_calls: float = 0) -> None:
-        number = isinstance(expected_calls, int | float) and not isinstance(expected_calls, bool)
-        if not number or not expected_calls >= 0:
+        calls: object = expected_calls
+        if isinstance(calls, bool) or not isinstance(calls, int | float) or not calls >= 0:
             raise ConfigurationError(f"expected_calls must be a number from 0 up, not {expected_calls!r}")
         self.expected_calls = float(expected_calls)
 
@@ -96,11 +97,11 @@ class PrefixPlanner:
             return Verdict(rewrite=False, reason="nothing to remove")
         calls = pays_after(share)
         if self.expected_calls >= calls:
-            return Verdict(rewrite=True, reason=f"pays after {math.ceil(calls)} further calls")
+            return Verdict(rewrite=True, reason=f"pays after {math.ceil(calls)} calls more")
         return Verdict(
             rewrite=False,
-            reason=f"cached prefix of {before} tokens: removing {share:.0%} pays after {math.ceil(calls)} further calls, "
-            f"{self.expected_calls:.0f} are expected",
+            reason=f"cached prefix of {before} tokens: removing {share:.0%} pays after {math.ceil(calls)} calls more, "
+            f"{self.expected_calls:.0f} expected",
         )
 
 
@@ -172,7 +173,9 @@ def _mark(body: dict[str, Any]) -> dict[str, Any]:
     elif isinstance(body.get("tools"), list) and body["tools"]:
         body["tools"] = [*body["tools"][:-1], _with_mark(body["tools"][-1])]
     messages = body.get("messages")
-    users = [at for at, message in enumerate(messages or ()) if isinstance(message, dict) and message.get("role") == "user"]
+    users = [
+        at for at, message in enumerate(messages or ()) if isinstance(message, dict) and message.get("role") == "user"
+    ]
     if isinstance(messages, list) and len(users) > 1:
         at = users[-1]
         body["messages"] = [*messages[:at], _marked_message(messages[at]), *messages[at + 1 :]]

@@ -73,9 +73,9 @@ class PromptFigures(msgspec.Struct, frozen=True):
 class PromptOptimizer:
     """The `prompt` stage: `AsyncOptimizer(provider, stages=[PromptOptimizer()])`.
 
-    System prompts and what the user says are shortened by rules; results of tools are made compact; with `context`, long
-    material that came with a question is cut to what the question is about. Works on OpenAI's chat and responses and on
-    Anthropic's messages. A request tagged `resopt:verbatim` is sent as it is.
+    System prompts and what the user says are shortened by rules; results of tools are made compact; with `context`,
+    long material that came with a question is cut to what the question is about. Works on OpenAI's chat and responses
+    and on Anthropic's messages. A request tagged `resopt:verbatim` is sent as it is.
 
     Args:
         level: as for `optimize_prompt`; None applies no rules.
@@ -116,7 +116,9 @@ class PromptOptimizer:
             raise ConfigurationError(f"applies must be a function of a request, or None, not {type(applies).__name__}")
         optimize_prompt("", level or "light", examples=examples)  # the same rules for its arguments, said at once
         self.level = level
-        self.context = (0.3 if context else None) if context is None or isinstance(context, bool) else check_share(context)
+        self.context = (
+            (0.3 if context else None) if context is None or isinstance(context, bool) else check_share(context)
+        )
         self.length = AnswerLength() if length is True else length or None
         self.shadow, self.prefix_cache = bool(shadow), bool(prefix_cache)
         self.planner = PrefixPlanner(expected_calls)
@@ -152,7 +154,11 @@ class PromptOptimizer:
     def prepare(self, request: Request) -> Prepared | None:
         """What to send in place of a request; never raises: what fails is sent as it is."""
         try:
-            if request.api not in APIS or VERBATIM in request.tags or not (self._applies is None or self._applies(request)):
+            if (
+                request.api not in APIS
+                or VERBATIM in request.tags
+                or not (self._applies is None or self._applies(request))
+            ):
                 return None
             return self._prepared(request)
         except Exception as error:  # noqa: BLE001 - an error here sends the original
@@ -181,7 +187,9 @@ class PromptOptimizer:
             self._counts["tokens"] += saved
             self._by_rule.update(rules)
         if self.shadow:
-            return Prepared(request, Step(self.name, "shadow", _reason(saved, rules, notes))) if texts or notes else None
+            return (
+                Prepared(request, Step(self.name, "shadow", _reason(saved, rules, notes))) if texts or notes else None
+            )
         body = replaced(request.body, texts) if texts else request.body
         if self.prefix_cache:
             body = steady(body, request.api, self._head_tokens(body, request))
@@ -189,7 +197,9 @@ class PromptOptimizer:
         capped = sent if self.length is None else self.length.capped(sent)
         if capped is request and not notes:
             return None
-        action = "shortened" if texts else "capped" if capped is not sent else "marked" if sent is not request else "left"
+        action = (
+            "shortened" if texts else "capped" if capped is not sent else "marked" if sent is not request else "left"
+        )
         return Prepared(capped, Step(self.name, action, _reason(saved, rules, notes)), shortened=saved)
 
     def _shortened(self, request: Request) -> tuple[dict[Any, str], int, Counter[str], list[str]]:
@@ -212,10 +222,10 @@ class PromptOptimizer:
             if spot.kind == "head":
                 continue
             done = self._entered(spot, fresh_question, request, behind)
-            behind += done.before
-            if done.text == "" and spot.text:
+            if done is None:
                 notes.append("in a cached prefix, and not shortened when it entered")
                 continue
+            behind += done.before
             rest.append((spot, done))
         saved = 0
         for spot, done in (*done_head, *rest):
@@ -225,8 +235,8 @@ class PromptOptimizer:
                 rules.update(done.rules)
         return texts, saved, rules, notes
 
-    def _entered(self, spot: Spot, question: str, request: Request, behind: int) -> _Shortened:
-        """A text as it is sent: made when it enters, the same ever after; an empty one says that it must be left alone."""
+    def _entered(self, spot: Spot, question: str, request: Request, behind: int) -> _Shortened | None:
+        """A text as it is sent: made when it enters, the same ever after; None for one that must be left alone."""
         key = self._key(spot, request.model)
         with self._lock:
             known = self._memo.get(key)
@@ -239,7 +249,7 @@ class PromptOptimizer:
             could = self._rules(spot, request.model)
             verdict = self.planner.judge(request.api, request.model, behind + tokens, behind + could.after)
             if not verdict.rewrite:
-                return _Shortened("" if could.text != spot.text else spot.text, tokens, tokens, {})
+                return None if could.text != spot.text else could
         done = self._rules(spot, request.model)
         if spot.kind == "result" or (self.context is not None and len(spot.text) >= _LEAST_MATERIAL):
             done = self._cut(spot, done, question, request.model)

@@ -48,6 +48,8 @@ pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
         }
     }
     comments(text, protected, &mut all);
+    // Blanks between quotation marks, in tagged documents and in placeholders are somebody's own.
+    all.retain(|edit| !edit.rule.contains("blank") || !protected.words.touch(&edit.range));
     all
 }
 
@@ -175,7 +177,7 @@ fn comments(text: &str, protected: &Protected, all: &mut Vec<Edit>) {
     }
     for (found, _) in text.match_indices("&nbsp;") {
         if !protected.verbatim.touch(&(found..found + 6)) {
-            all.push(Edit::new(found..found + 6, " ", "html blank", all.len()));
+            all.push(Edit::new(found..found + 6, " ", "html entity", all.len()));
         }
     }
 }
