@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from resopt._core import KeySpace, ManualClock
+    from resopt.cache.embedding import Embedder
     from resopt.cache.freshness import Freshness
     from resopt.cache.function import cached
-    from resopt.cache.memory import Cache
-    from resopt.cache.embedding import Embedder
     from resopt.cache.judging import equal_answers, similar_answers
+    from resopt.cache.memory import Cache
     from resopt.cache.response import ResponseCache
     from resopt.cache.second import LLMVerifier, Rewriter
     from resopt.cache.semantic import SemanticCache

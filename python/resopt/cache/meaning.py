@@ -185,9 +185,7 @@ class Meaning:
         tags = (*entry.tags, *request.tags, FROM + origin.key.hex())
         cache.put(plan.key, kept, ttl=entry.remaining, tags=tuple(dict.fromkeys(tags)))
 
-    async def _weighed(
-        self, cache: ResponseCache, question: Asked, upstream: Upstream
-    ) -> Matter | None:
+    async def _weighed(self, cache: ResponseCache, question: Asked, upstream: Upstream) -> Matter | None:
         """The question with what is near it, once the user's own functions have been heard."""
         vector = None
         if self.embedder is not None:
