@@ -22,7 +22,7 @@ pub(crate) fn unkeyable_error(py: Python<'_>, message: String) -> PyErr {
 /// The Python exception for a core error.
 pub(crate) fn from_core(py: Python<'_>, error: &Error) -> PyErr {
     match error {
-        Error::Corrupt(message) => raise(py, &CORRUPT_DATA_ERROR, "CorruptDataError", message.clone()),
+        Error::Damaged(message) => raise(py, &CORRUPT_DATA_ERROR, "CorruptDataError", message.clone()),
         _ => configuration_error(py, error.to_string()),
     }
 }
