@@ -576,7 +576,7 @@ class ChatFamily:
     def tools(
         self, functions: int, with_properties: int = 0, properties: int = 0, enums: int = 0, items: int = 0
     ) -> int:
-        """Tokens around the texts of tools; 0 without a function.
+        """Tokens around the texts of tools; 0 without a function. For Claude with Anthropic's prompt for tools.
 
         Args:
             functions: functions.
