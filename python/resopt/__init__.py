@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from resopt.cache.response import ResponseCache
     from resopt.cache.second import LLMVerifier, Rewriter
     from resopt.cache.semantic import SemanticCache
+    from resopt.cache.tiers import MultiTierCache
     from resopt.errors import (
         AuthenticationError,
         BadRequestError,
@@ -58,6 +59,7 @@ _HOMES = {
     "cache.response": ("ResponseCache",),
     "cache.second": ("LLMVerifier", "Rewriter"),
     "cache.semantic": ("SemanticCache",),
+    "cache.tiers": ("MultiTierCache",),
     "errors": (
         "AuthenticationError",
         "BadRequestError",
