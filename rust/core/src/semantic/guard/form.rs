@@ -7,7 +7,7 @@ use super::lexicon::hash;
 use super::mark::Mark;
 use super::question::{Question, Word};
 use super::reason::{Found, Guard};
-use super::split::CONTENT;
+use super::split::{CONTENT, NUMBER};
 use super::terms::partners;
 
 impl Question {
@@ -127,10 +127,12 @@ fn agree(left: &Question, right: &Question, alike: bool) -> bool {
         return true;
     }
     if either(Ask::What) {
-        return noun || !alike || !(either(Ask::Why) || either(Ask::Who) || either(Ask::When) || either(Ask::Where) || either(Ask::How) || either(Ask::YesNo));
+        let other = [Ask::Why, Ask::Who, Ask::When, Ask::Where].into_iter().any(either);
+        let defined = (a.definition || b.definition) && (either(Ask::How) || either(Ask::YesNo));
+        return noun || !alike || !(other || defined);
     }
     if either(Ask::YesNo) {
-        return !alike || noun && either(Ask::How);
+        return !alike || noun && (either(Ask::How) || either(Ask::HowMuch));
     }
     false
 }
@@ -159,7 +161,8 @@ pub(super) fn tenses(found: &mut Found<'_>, aligned: &Alignment) {
     let pair = |x: Tense, y: Tense| (a == x && b == y) || (a == y && b == x);
     let past = pair(Tense::Past, Tense::Future) || pair(Tense::PastPassive, Tense::Future);
     let alike = aligned.only_left.is_empty() && aligned.only_right.is_empty();
-    let was = pair(Tense::Past, Tense::Present) && alike;
+    let open = matches!(left.frame.ask, Ask::Why | Ask::How | Ask::Open) || left.frame.ask != right.frame.ask;
+    let was = pair(Tense::Past, Tense::Present) && alike && !open;
     if past || was {
         let word = |question: &Question| question.frame.tense_word.and_then(|at| question.words.get(usize::from(at))).copied();
         let (one, other) = (word(left), word(right));
@@ -172,7 +175,11 @@ pub(super) fn modalities(found: &mut Found<'_>, aligned: &Alignment) {
     let (left, right) = (found.left, found.right);
     let (a, b) = (left.frame.modal, right.frame.modal);
     let alike = aligned.only_left.len() + aligned.only_right.len() <= 1;
-    if a != Mark::None && b != Mark::None && a != b && alike && !found.has(Guard::Question) {
+    // `what can I do` and `what should I do` are one question; `can I` and `should I` are two.
+    let told = |ask| matches!(ask, Ask::YesNo | Ask::When);
+    let asked = told(left.frame.ask) && left.frame.ask == right.frame.ask;
+    let wait = left.frame.ask == Ask::When && (a != Mark::Must && b != Mark::Must);
+    if a != Mark::None && b != Mark::None && a != b && alike && asked && !wait && !found.has(Guard::Question) {
         let word = |question: &Question| question.frame.modal_word.and_then(|at| question.words.get(usize::from(at))).copied();
         let (one, other) = (word(left), word(right));
         found.words(Guard::Modality, one.as_ref(), other.as_ref());
@@ -186,6 +193,9 @@ pub(super) fn quantifiers(found: &mut Found<'_>, aligned: &Alignment) {
     }
     let (left, right) = (found.left, found.right);
     let first = |question: &Question, mark: Mark| question.words.iter().find(|word| word.mark == mark).copied();
+    let counts = |question: &Question, mark: Mark| {
+        question.words.windows(2).any(|pair| pair[0].mark == mark && pair[1].is(NUMBER))
+    };
     let clashes = [
         (Mark::All, Mark::Some),
         (Mark::All, Mark::Any),
@@ -208,7 +218,8 @@ pub(super) fn quantifiers(found: &mut Found<'_>, aligned: &Alignment) {
     let alike = aligned.only_left.is_empty() && aligned.only_right.is_empty();
     for mark in [Mark::Only, Mark::AtLeast, Mark::AtMost, Mark::MoreThan, Mark::LessThan] {
         let (one, other) = (first(left, mark), first(right, mark));
-        if one.is_some() != other.is_some() && (alike || mark != Mark::Only) {
+        let bound = counts(left, mark) || counts(right, mark);
+        if one.is_some() != other.is_some() && if mark == Mark::Only { alike } else { bound } {
             return found.words(Guard::Quantifier, one.as_ref(), other.as_ref());
         }
     }
@@ -223,7 +234,15 @@ pub(super) fn pointers(found: &mut Found<'_>, aligned: &Alignment) {
         }).map(|pair| pair[0])
     };
     let (one, other) = (points(found.left), points(found.right));
-    if one.is_some() != other.is_some() && partners(aligned).next().is_some() {
+    let alike = aligned.only_left.is_empty() && aligned.only_right.is_empty();
+    // Against `the error` or `my error` it points at the same; against errors in general it does not.
+    let general = |question: &Question| {
+        !question.words.windows(2).any(|pair| {
+            (pair[0].mark == Mark::Possessive || pair[0].raw == hash("the")) && pair[1].flags & CONTENT != 0
+        })
+    };
+    let other_general = if one.is_some() { general(found.right) } else { general(found.left) };
+    if one.is_some() != other.is_some() && alike && other_general && partners(aligned).next().is_some() {
         found.words(Guard::Reference, one.as_ref(), other.as_ref());
     }
 }

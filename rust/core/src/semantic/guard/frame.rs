@@ -75,6 +75,8 @@ pub(super) struct Frame {
     pub(super) ask_word: Option<u16>,
     /// Told by a noun (`what is the price`), not by a question word.
     pub(super) by_noun: bool,
+    /// `what is X`: asks for no more than what it is.
+    pub(super) definition: bool,
     pub(super) tense: Tense,
     pub(super) tense_word: Option<u16>,
     /// `Can`, `Must`, `Should` or none.
@@ -116,8 +118,12 @@ pub(super) fn frame(words: &[Word], marks: u8, text: &str) -> Frame {
 }
 
 /// Skip what only opens politely: `please`, `can you tell me`, `I would like to know`.
-fn opening(words: &[Word], mut at: usize) -> usize {
+fn opening(words: &[Word], start: usize) -> usize {
+    let mut at = start;
     loop {
+        if at > start && words.get(at).is_none_or(|word| word.flags & SENTENCE != 0) {
+            return start;
+        }
         let mark = |nth: usize| words.get(at + nth).map_or(Mark::None, |word| word.mark);
         let content = |nth: usize| words.get(at + nth).is_some_and(|word| word.flags & (CONTENT | NUMBER) != 0);
         if mark(0) == Mark::Please || mark(0) == Mark::Joint {
@@ -190,6 +196,10 @@ fn clause(words: &[Word], start: usize, text: &str) -> Frame {
             let (ask, word) = what(words, at);
             frame.ask = ask;
             frame.by_noun = ask != Ask::What;
+            frame.definition = ask == Ask::What
+                && mark(at + 1).helps()
+                && !matches!(mark(at + 2), Mark::Subject | Mark::Need)
+                && words.get(at + 2).is_some_and(|word| word.mark == Mark::Article || word.stem_is_raw());
             frame.ask_word = place(word);
         }
         Mark::Whether if start != at => frame.ask = Ask::YesNo,
@@ -229,11 +239,13 @@ fn yes_no(words: &[Word], at: usize, frame: &mut Frame) {
                 frame.ask = Ask::Tell;
             }
         }
+    } else if you && words.get(at + 2).is_some_and(|word| word.mark == Mark::Tell) {
+        frame.ask = Ask::Tell;
     } else if words.get(at + 1).is_some_and(|word| word.raw == hash("there")) {
-        let way = words[at..].iter().take(5).any(|word| word.raw == hash("way") || word.raw == hash("ways"));
-        if way {
+        frame.by_noun = true;
+        let ways = ["way", "ways", "anyway"];
+        if words[at..].iter().take(5).any(|word| ways.iter().any(|way| hash(way) == word.raw)) {
             frame.ask = Ask::How;
-            frame.by_noun = true;
         }
     }
 }

@@ -129,7 +129,8 @@ impl Lexicon {
             all.entry(word).function = true;
         }
         for (word, mark) in MARKS {
-            all.entry(word).mark = *mark;
+            let entry = all.entry(word);
+            (entry.mark, entry.function) = (*mark, true);
         }
         for (word, value) in NUMBERS {
             all.entry(word).number = *value;

@@ -34,6 +34,8 @@ pub(super) struct Word {
     pub(super) length: u8,
     /// Without inflection.
     pub(super) plain: bool,
+    /// Only with an `s` at its end.
+    pub(super) plural: bool,
 }
 
 impl Word {
@@ -224,6 +226,16 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
             _ => {}
         }
     }
+    // `INR 30,000`, `Rs 500`
+    if first.literal.is_none()
+        && let Some((_, currency)) = MONEY.iter().find(|(name, _)| *name == letters && letters.len() <= 3)
+        && let Some(literal) = list.get(at + 1).and_then(|piece| piece.literal)
+        && literal.kind == Kind::Plain
+    {
+        let scale = entry(at + 2).map_or(1.0, |entry| entry.number.max(1.0));
+        let scale = if scale >= 1000.0 { scale } else { 1.0 };
+        return put(Kind::Money(*currency), literal.value * scale, if scale > 1.0 { 3 } else { 2 }, false);
+    }
     let (mut number, mut count) = match first.literal {
         Some(literal) if literal.kind != Kind::Plain => match literal.kind {
             // `$5 million`
@@ -303,6 +315,7 @@ fn understand(letters: &str, piece: &Piece, english: bool, loud: bool) -> Word {
         degree: 0,
         length: u8::try_from(letters.chars().take(255).count()).unwrap_or(255),
         plain: true,
+        plural: false,
     };
     if loud {
         word.flags &= !(CAPITAL | SHOUT);
@@ -336,6 +349,7 @@ fn understand(letters: &str, piece: &Piece, english: bool, loud: bool) -> Word {
         stem(&mut base);
     }
     word.plain = base == letters;
+    word.plural = letters.ends_with('s') && !word.plain;
     if word.entry == 0 {
         word.entry = tables.find(hash(&base));
         // An inflected function word (`makes`, `needed`) is one too.

@@ -175,8 +175,9 @@ impl<'a> Found<'a> {
     }
 
     pub(super) fn add(&mut self, guard: Guard, left: &str, right: &str) {
-        if self.wants(guard) && self.reasons.len() < 16 {
-            self.reasons.push(Reason { guard, left: left.to_owned(), right: right.to_owned() });
+        let reason = Reason { guard, left: left.to_owned(), right: right.to_owned() };
+        if self.wants(guard) && self.reasons.len() < 16 && !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
         }
     }
 

@@ -127,10 +127,14 @@ pub(super) fn root(stem: &str) -> &str {
     const ENDINGS: &[&str] = &[
         "ization", "ability", "ically", "ation", "ition", "ement", "ancy", "ency", "ance", "ence", "ment", "ible",
         "able", "ally", "sion", "tion", "ical", "ion", "ity", "ive", "ate", "ize", "ous", "ful", "ify", "al", "ly",
-        "ic", "y", "e",
+        "ic", "ist", "ism", "er", "or", "y", "e",
     ];
     if !stem.is_ascii() {
         return stem;
+    }
+    // Countries and those from there.
+    if let Some(rest) = stem.strip_suffix("ian").or_else(|| stem.strip_suffix("ia")).filter(|rest| rest.len() >= 3) {
+        return rest;
     }
     for ending in ENDINGS {
         if let Some(rest) = stem.strip_suffix(ending)
