@@ -6,6 +6,7 @@ use super::language;
 use super::lexicon::hash;
 use super::mark::Mark;
 use super::question::{Question, Word};
+use super::quantity::Kind;
 use super::reason::{Found, Guard};
 use super::split::{CONTENT, NUMBER};
 use super::terms::partners;
@@ -102,7 +103,8 @@ pub(super) fn negations(found: &mut Found<'_>, aligned: &Alignment) {
 }
 
 /// May both be answered alike, as far as their question words go?
-fn agree(left: &Question, right: &Question, alike: bool) -> bool {
+fn agree(left: &Question, right: &Question, aligned: &Alignment) -> bool {
+    let alike = aligned.only_left.is_empty() && aligned.only_right.is_empty();
     let (a, b) = (&left.frame, &right.frame);
     if a.ask == b.ask {
         return true;
@@ -121,18 +123,20 @@ fn agree(left: &Question, right: &Question, alike: bool) -> bool {
     }
     // `when will it arrive` and `how long will it take`; `what is the price` and `how much is it`.
     if pair(Ask::HowLong, Ask::When) {
-        return a.tense != Tense::Past && b.tense != Tense::Past;
+        let duty = |mark| matches!(mark, Mark::Must | Mark::Should);
+        return !duty(a.modal) && !duty(b.modal) && a.tense != Tense::Past && b.tense != Tense::Past;
     }
     if pair(Ask::HowMuch, Ask::HowMany) {
-        return true;
+        return alike;
     }
     if either(Ask::What) {
         let other = [Ask::Why, Ask::Who, Ask::When, Ask::Where].into_iter().any(either);
-        let defined = (a.definition || b.definition) && (either(Ask::How) || either(Ask::YesNo));
-        return noun || !alike || !(other || defined);
+        // What X is, against how to do something with X.
+        let defined = (a.definition && aligned.only_left.is_empty()) || (b.definition && aligned.only_right.is_empty());
+        return noun || !(alike && other || defined && either(Ask::How));
     }
     if either(Ask::YesNo) {
-        return !alike || noun && (either(Ask::How) || either(Ask::HowMuch));
+        return !alike || either(Ask::HowOther) || noun && (either(Ask::How) || either(Ask::HowMuch));
     }
     false
 }
@@ -140,17 +144,46 @@ fn agree(left: &Question, right: &Question, alike: bool) -> bool {
 /// Another kind of question; or two questions against one.
 pub(super) fn asks(found: &mut Found<'_>, aligned: &Alignment) {
     let (left, right) = (found.left, found.right);
-    let alike = aligned.only_left.is_empty() && aligned.only_right.is_empty();
-    if !agree(left, right, alike) {
+    if !agree(left, right, aligned) {
         let (a, b) = (left.frame.ask.name(), right.frame.ask.name());
         found.add(Guard::Question, a, b);
-    } else if left.frame.asked != right.frame.asked && left.frame.asked.min(right.frame.asked) == 1
-        && left.frame.asked.max(right.frame.asked) > 1
-        && !alike
-    {
+        return;
+    }
+    // The longer of the two asks for something more, in words of its own.
+    let (more, fewer, only) = if left.frame.asked > right.frame.asked {
+        (left.frame.asked, right.frame.asked, &aligned.only_left)
+    } else {
+        (right.frame.asked, left.frame.asked, &aligned.only_right)
+    };
+    if fewer == 1 && more > 1 && only.len() > 1 {
         let name = |question: &Question| format!("{} question(s)", question.frame.asked);
         let (a, b) = (name(left), name(right));
         found.add(Guard::Question, &a, &b);
+    }
+}
+
+/// One of them asks for what holds now: the next answer may differ.
+pub(super) fn freshness(found: &mut Found<'_>) {
+    let now = |question: &Question| -> Option<Word> {
+        let words = &question.words;
+        (0..words.len()).find(|&at| {
+            let next = words.get(at + 1);
+            let is = |word: &Word, names: &[&str]| names.iter().any(|name| hash(name) == word.raw);
+            let account = next.is_some_and(|next| is(next, &["account", "accounts"]));
+            // `now` alone is mostly a filler; at the end of a question about the present it is not.
+            let ends = at + 1 == words.len() && question.frame.tense == Tense::Present && is(&words[at], &["now"]);
+            words[at].mark == Mark::Now && !account
+                || ends && !matches!(question.frame.ask, Ask::Open | Ask::How | Ask::Why)
+                || is(&words[at], &["live"]) && next.is_some_and(|next| is(next, &["rate", "price", "score", "status", "dollar", "exchange"]))
+        }).map(|at| words[at])
+    };
+    let today = |question: &Question| question.quantities.iter().any(|one| one.kind == Kind::Relative && one.value == 0.0);
+    let (left, right) = (found.left, found.right);
+    let (one, other) = (now(left), now(right));
+    if one.is_some() || other.is_some() {
+        found.words(Guard::Freshness, one.as_ref(), other.as_ref());
+    } else if today(left) || today(right) {
+        found.add(Guard::Freshness, if today(left) { "today" } else { "" }, if today(right) { "today" } else { "" });
     }
 }
 

@@ -185,6 +185,10 @@ fn clause(words: &[Word], start: usize, text: &str) -> Frame {
         Mark::When => frame.ask = Ask::When,
         Mark::Where => frame.ask = Ask::Where,
         Mark::Why => frame.ask = Ask::Why,
+        // `how hard is it`: a degree, not a way.
+        Mark::How if words.get(at + 1).is_some_and(|word| word.flags & CONTENT != 0 && !word.known().action) => {
+            frame.ask = Ask::HowOther;
+        }
         Mark::How => frame.ask = Ask::How,
         Mark::HowLong => frame.ask = Ask::HowLong,
         Mark::HowMuch => frame.ask = Ask::HowMuch,

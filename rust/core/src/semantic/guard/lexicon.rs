@@ -76,6 +76,7 @@ pub(super) struct Entry {
 }
 
 /// Several words read as others.
+#[derive(Clone)]
 pub(super) struct Phrase {
     /// Hashes of all words but the first.
     pub(super) rest: Vec<u64>,
@@ -83,9 +84,12 @@ pub(super) struct Phrase {
 }
 
 /// The tables.
+#[derive(Clone)]
 pub(super) struct Lexicon {
     words: Map<u32>,
     entries: Vec<Entry>,
+    /// Every word of the tables, until its plain form was looked up.
+    spelled: Vec<(&'static str, u32)>,
     kinds: Vec<Kind>,
     phrases: Map<Vec<Phrase>>,
     irregular: Map<&'static str>,
@@ -96,7 +100,13 @@ pub(super) struct Lexicon {
 /// Languages told apart by their small words, in the order of the bits of `tongue`.
 pub(super) const TONGUES: [&str; 7] = ["en", "es", "fr", "de", "it", "pt", "nl"];
 
-static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::read);
+static TABLES: LazyLock<Lexicon> = LazyLock::new(Lexicon::read);
+static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::inherit);
+
+/// The tables as they are written; what takes inflections off asks these.
+pub(super) fn tables() -> &'static Lexicon {
+    &TABLES
+}
 
 /// The tables, read at the first call (about a millisecond).
 pub(super) fn lexicon() -> &'static Lexicon {
@@ -119,6 +129,7 @@ impl Lexicon {
         let mut all = Self {
             words: Map::default(),
             entries: vec![Entry::default()],
+            spelled: Vec::new(),
             kinds: Vec::new(),
             phrases: Map::default(),
             irregular: Map::default(),
@@ -154,6 +165,26 @@ impl Lexicon {
             all.entry(word).action = true;
         }
         all.read_forms();
+        all
+    }
+
+    /// The tables where a listed inflection (`symptoms`) also has what its plain form has.
+    fn inherit() -> Self {
+        let mut all = tables().clone();
+        for (form, index) in &tables().spelled {
+            let mut base = (*form).to_owned();
+            super::stem::stem(&mut base);
+            let at = all.find(hash(&base));
+            if at == 0 || at == *index || all.at(at).function || all.at(*index).function {
+                continue;
+            }
+            let plain = all.at(at).clone();
+            let entry = &mut all.entries[*index as usize];
+            entry.groups.extend(plain.groups);
+            entry.poles.extend(plain.poles);
+            entry.members.extend(plain.members);
+        }
+        all.spelled = Vec::new();
         all
     }
 
@@ -227,11 +258,12 @@ impl Lexicon {
         }
     }
 
-    fn entry(&mut self, word: &str) -> &mut Entry {
+    fn entry(&mut self, word: &'static str) -> &mut Entry {
         let next = u32::try_from(self.entries.len()).unwrap_or(0);
         let at = *self.words.entry(hash(word)).or_insert(next);
         if at == next {
             self.entries.push(Entry::default());
+            self.spelled.push((word, at));
         }
         &mut self.entries[at as usize]
     }

@@ -1,6 +1,7 @@
 //! The same words in other roles: `USD to EUR` and `EUR to USD`, `A owns B` and `B owns A`.
 
 use super::align::Alignment;
+use super::frame::Ask;
 use super::lexicon::hash;
 use super::mark::Mark;
 use super::question::{Question, Word};
@@ -39,7 +40,9 @@ pub(super) fn directions(found: &mut Found<'_>, aligned: &Alignment) {
             }
         }
     }
-    if let Some((a, b)) = turned(left, right, &shared).or_else(|| reattached(left, right, &shared, aligned)) {
+    let ask = left.frame.ask != Ask::Open && right.frame.ask != Ask::Open;
+    let around = if ask { turned(left, right, &shared) } else { None };
+    if let Some((a, b)) = around.or_else(|| reattached(left, right, &shared, aligned)) {
         found.add(Guard::Direction, &span(left, a.0, b.0), &span(right, a.1, b.1));
     }
 }
@@ -125,7 +128,8 @@ fn is_passive(question: &Question, at: usize) -> bool {
     let be = question.words[at.saturating_sub(5)..at]
         .iter()
         .any(|word| ["is", "are", "was", "were", "be", "been", "get", "got", "being"].iter().any(|one| hash(one) == word.raw));
-    be && question.words[at + 1..].iter().take(4).any(|word| word.mark == Mark::By)
+    let close = question.words[at.saturating_sub(2)..at].iter().any(|word| word.mark.helps() || word.raw == hash("be"));
+    be && (close || !question.words[at].stem_is_raw()) && question.words[at + 1..].iter().take(4).any(|word| word.mark == Mark::By)
 }
 
 fn by_after(left: &Question, right: &Question, pivot: (usize, usize)) -> bool {

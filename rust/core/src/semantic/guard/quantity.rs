@@ -13,6 +13,7 @@ pub(super) enum Kind {
     /// Year, month and day in one number.
     Day,
     Month,
+    MonthDay,
     Weekday,
     /// Yesterday, today, tomorrow.
     Relative,
@@ -196,7 +197,7 @@ fn equal(left: &Quantity, right: &Quantity) -> bool {
         && (left.kind == right.kind
             || matches!(
                 (left.kind, right.kind),
-                (Kind::Plain, Kind::Money(_)) | (Kind::Money(_), Kind::Plain)
+                (Kind::Plain, Kind::Money(_) | Kind::MonthDay) | (Kind::Money(_) | Kind::MonthDay, Kind::Plain)
             ))
 }
 

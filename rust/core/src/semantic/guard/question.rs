@@ -34,6 +34,8 @@ pub(super) struct Word {
     pub(super) length: u8,
     /// Without inflection.
     pub(super) plain: bool,
+    /// Stands in the tables as it is written.
+    pub(super) listed: bool,
     /// Only with an `s` at its end.
     pub(super) plural: bool,
 }
@@ -158,6 +160,9 @@ fn values(pieces: &Pieces, english: bool, words: &mut Vec<Word>, quantities: &mu
         let used = if english { value(pieces, at, quantities) } else { written_value(&list[at], quantities) };
         for (nth, piece) in list[at..at + used.max(1)].iter().enumerate() {
             let mut word = understand(pieces.of_piece(piece), piece, english, loud);
+            if used == 0 && piece.literal.is_some() {
+                word.flags = (word.flags | CODE) & !NUMBER;
+            }
             if used > 0 {
                 // The unit of a number is part of the value; the unit of `a week` stays a word as well.
                 let optional = quantities.last().is_some_and(|last| last.optional);
@@ -168,6 +173,21 @@ fn values(pieces: &Pieces, english: bool, words: &mut Vec<Word>, quantities: &mu
             words.push(word);
         }
         at += used.max(1);
+    }
+    dates(quantities);
+}
+
+/// A number beside a month is its day.
+fn dates(quantities: &mut [Quantity]) {
+    for at in 0..quantities.len() {
+        let month = |index: Option<usize>| {
+            index.and_then(|index| quantities.get(index)).is_some_and(|one| {
+                one.kind == Kind::Month && (one.start.abs_diff(quantities[at].end) <= 4 || one.end.abs_diff(quantities[at].start) <= 2)
+            })
+        };
+        if quantities[at].kind == Kind::Plain && quantities[at].value <= 31.0 && (month(at.checked_sub(1)) || month(Some(at + 1))) {
+            quantities[at].kind = Kind::MonthDay;
+        }
     }
 }
 
@@ -184,6 +204,13 @@ fn written_value(piece: &Piece, quantities: &mut Vec<Quantity>) -> usize {
     })
 }
 
+/// Nouns whose number is a name.
+const NUMBERED: &[&str] = &[
+    "version", "code", "error", "order", "ticket", "case", "claim", "invoice", "booking", "reference", "ref", "model",
+    "id", "account", "flight", "policy", "cheque", "article", "section", "chapter", "port", "status", "release", "build",
+    "parcel", "issue", "request", "contract", "form", "line", "gate", "platform", "bus", "highway", "route", "rfc",
+];
+
 /// Read a value that begins at a piece; how many pieces it takes, 0 for none.
 fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
     let list = &pieces.list;
@@ -196,6 +223,13 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
         quantities.push(Quantity { kind, value, start: first.start, end: list[at + count - 1].end, optional });
         count
     };
+    // `version 3.10`, `order 55120`: a name in digits.
+    if first.literal.is_some_and(|literal| literal.kind == Kind::Plain)
+        && at.checked_sub(1).is_some_and(|before| NUMBERED.contains(&text(before)))
+        && entry(at + 1).is_none_or(|next| next.unit.0 == 0)
+    {
+        return 0;
+    }
     if first.literal.is_none() {
         if let Some(day) = weekday(letters) {
             return put(Kind::Weekday, f64::from(day), 1, false);
@@ -315,6 +349,7 @@ fn understand(letters: &str, piece: &Piece, english: bool, loud: bool) -> Word {
         degree: 0,
         length: u8::try_from(letters.chars().take(255).count()).unwrap_or(255),
         plain: true,
+        listed: false,
         plural: false,
     };
     if loud {
@@ -348,6 +383,7 @@ fn understand(letters: &str, piece: &Piece, english: bool, loud: bool) -> Word {
     if word.degree == 0 {
         stem(&mut base);
     }
+    word.listed = word.entry != 0;
     word.plain = base == letters;
     word.plural = letters.ends_with('s') && !word.plain;
     if word.entry == 0 {
@@ -390,7 +426,11 @@ fn places(words: &mut [Word]) {
         if word.is(CLAUSE) {
             place = Mark::None;
         }
-        if word.mark.places() {
+        if at > 0 && words[at - 1].mark == Mark::To && is_verb(&word) {
+            // `to change pounds into zloty`: an infinitive, not a place.
+            words[at].place = Mark::None;
+            place = Mark::None;
+        } else if word.mark.places() {
             // `USD/EUR`, `to cancel`: what follows decides, but the direction is kept.
             place = word.mark;
             since = 0;
@@ -404,6 +444,13 @@ fn places(words: &mut [Word]) {
             }
         }
     }
+}
+
+fn is_verb(word: &Word) -> bool {
+    const VERBS: [&str; 14] = [
+        "convert", "change", "use", "see", "take", "find", "check", "go", "visit", "learn", "travel", "bring", "eat", "own",
+    ];
+    word.known().action && word.plain || VERBS.iter().any(|verb| hash(verb) == word.raw)
 }
 
 fn is_title_case(words: &[Word]) -> bool {

@@ -1,6 +1,6 @@
 //! Words without their inflection, so that `charges`, `charging` and `charged` are one word.
 
-use super::lexicon::{hash, lexicon};
+use super::lexicon::{hash, tables as lexicon};
 
 fn known(word: &str) -> bool {
     lexicon().find(hash(word)) != 0
@@ -56,6 +56,17 @@ fn mend(rest: &mut String) {
 pub(super) fn degree(word: &mut String) -> u8 {
     if known(word) || !word.is_ascii() {
         return 0;
+    }
+    const NOUNS: [&str; 22] = [
+        "request", "interest", "suggest", "harvest", "invest", "protest", "contest", "honest", "forest", "modest",
+        "arrest", "digest", "conquest", "inquest", "tempest", "everest", "latest", "pretest", "retest", "unrest",
+        "bequest", "manifest",
+    ];
+    if word.len() > 5 && word.ends_with("est") && !NOUNS.contains(&word.as_str()) {
+        let mut rest = word[..word.len() - 3].to_owned();
+        mend(&mut rest);
+        *word = rest;
+        return 2;
     }
     for (ending, degree) in [("est", 2), ("er", 1)] {
         if word.len() > ending.len() + 2 && word.ends_with(ending) {

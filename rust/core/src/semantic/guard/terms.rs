@@ -10,7 +10,7 @@ use super::split::{CAPITAL, CODE, CONTENT, NUMBER, SENTENCE, SHOUT};
 
 fn guard_of(left: Option<&Quantity>, right: Option<&Quantity>) -> Guard {
     let dated = |one: Option<&Quantity>| {
-        one.is_some_and(|one| matches!(one.kind, Kind::Day | Kind::Month | Kind::Weekday | Kind::Relative | Kind::Time))
+        one.is_some_and(|one| matches!(one.kind, Kind::Day | Kind::Month | Kind::MonthDay | Kind::Weekday | Kind::Relative | Kind::Time))
     };
     if dated(left) || dated(right) {
         return Guard::Date;
@@ -221,7 +221,7 @@ pub(super) fn classes(found: &mut Found<'_>, aligned: &Alignment) {
 
 /// Does the word narrow what is asked to one kind of it?
 fn narrows(word: &Word) -> bool {
-    let noun = word.stem_is_raw() || word.plural;
+    let noun = word.stem_is_raw() || word.plural || word.listed;
     noun && class_of(word).any(|(kind, ..)| matches!(kind, Class::Qualifier | Class::Name | Class::Language))
 }
 
