@@ -156,11 +156,42 @@ pub(super) fn align(left: &Question, right: &Question) -> Alignment {
             }
         }
     }
+    compounds(left, right, &mut found.left, &mut found.right);
+    compounds(right, left, &mut found.right, &mut found.left);
     found.free_left = free(a, &found.left);
     found.free_right = free(b, &found.right);
     found.only_left = lonely(a, b, &found.free_left);
     found.only_right = lonely(b, a, &found.free_right);
     found
+}
+
+/// `payslip` against `pay slip`: one word that the other text writes as two.
+fn compounds(one: &Question, other: &Question, ones: &mut [Option<u16>], others: &mut [Option<u16>]) {
+    for (i, word) in one.words.iter().enumerate() {
+        if ones[i].is_some() || !word.is(CONTENT) || word.length < 5 {
+            continue;
+        }
+        let letters = |question: &Question, word: &Word| {
+            question.of(word).bytes().filter(u8::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect::<Vec<u8>>()
+        };
+        let whole = letters(one, word);
+        let pair = other.words.windows(2).position(|pair| {
+            pair[0].is(CONTENT) && pair[0].length < word.length && {
+                let mut joined = letters(other, &pair[0]);
+                joined.extend(letters(other, &pair[1]));
+                let bare = |text: &[u8]| text.strip_suffix(b"s").unwrap_or(text).to_vec();
+                pair[0].end < pair[1].start && bare(&joined) == bare(&whole)
+            }
+        });
+        if let Some(j) = pair
+            && others[j].is_none()
+            && others[j + 1].is_none()
+        {
+            ones[i] = u16::try_from(j).ok();
+            others[j] = u16::try_from(i).ok();
+            others[j + 1] = others[j];
+        }
+    }
 }
 
 fn free(words: &[Word], partners: &[Option<u16>]) -> Vec<u16> {

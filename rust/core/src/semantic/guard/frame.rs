@@ -261,7 +261,7 @@ fn what(words: &[Word], at: usize) -> (Ask, usize) {
         (Ask::Why, &["reason", "cause", "causes", "reasons"]),
         (Ask::How, &["way", "ways", "process", "procedure", "method", "steps", "step", "instructions"]),
         (Ask::HowLong, &["duration", "timeframe", "turnaround"]),
-        (Ask::When, &["deadline", "date", "time"]),
+        (Ask::When, &["deadline", "date", "time", "hours", "times", "schedule"]),
         (Ask::Where, &["location", "address"]),
         (Ask::HowMany, &["number"]),
         (Ask::HowOften, &["frequency"]),

@@ -6,7 +6,7 @@ use super::lexicon::{Entry, Kind as Class, hash, lexicon};
 use super::mark::Mark;
 use super::quantity::{Kind, Quantity};
 use super::split::{CAPITAL, CLAUSE, CODE, CONTENT, MOST_WORDS, NUMBER, OWNER, Piece, Pieces, SENTENCE, SHOUT, readable};
-use super::stem::{degree, negated, root, stem};
+use super::stem::{british, degree, negated, root, stem};
 use super::unit::{MONEY, month, weekday};
 
 /// One word, understood.
@@ -196,6 +196,7 @@ fn written_value(piece: &Piece, quantities: &mut Vec<Quantity>) -> usize {
         quantities.push(Quantity {
             kind: literal.kind,
             value: literal.value,
+            count: literal.count,
             start: piece.start,
             end: piece.end,
             optional: false,
@@ -219,9 +220,10 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
     let text = |index: usize| list.get(index).map_or("", |piece| pieces.of_piece(piece));
     let first = &list[at];
     let letters = text(at);
-    let mut put = |kind, value, count: usize, optional| {
-        quantities.push(Quantity { kind, value, start: first.start, end: list[at + count - 1].end, optional });
-        count
+    let mut put = |kind, value, pieces: usize, optional| {
+        let end = list[(at + pieces - 1).min(list.len() - 1)].end;
+        quantities.push(Quantity { kind, value, count: value, start: first.start, end, optional });
+        pieces
     };
     // `version 3.10`, `order 55120`: a name in digits.
     if first.literal.is_some_and(|literal| literal.kind == Kind::Plain)
@@ -276,7 +278,13 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
             Kind::Money(_) if entry(at + 1).is_some_and(|entry| entry.number >= 1000.0) => {
                 return put(literal.kind, literal.value * entry(at + 1).map_or(1.0, |entry| entry.number), 2, false);
             }
-            kind => return put(kind, literal.value, 1, false),
+            kind => {
+                put(kind, literal.value, 1, false);
+                if let Some(last) = quantities.last_mut() {
+                    last.count = literal.count;
+                }
+                return 1;
+            }
         },
         Some(literal) => (literal.value, 1),
         None => match entry(at).map(|entry| entry.number) {
@@ -313,7 +321,11 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
         return put(Kind::Money(*currency), number, count + 1, false);
     }
     if unit.0 != 0 && !(unit.0 == 14 && alone) {
-        return put(Kind::Unit(unit.0), number * unit.1, count + 1, alone);
+        put(Kind::Unit(unit.0), number * unit.1, count + 1, alone);
+        if let Some(last) = quantities.last_mut() {
+            last.count = number;
+        }
+        return count + 1;
     }
     let clock = matches!(next, "am" | "pm") || (matches!(next, "a" | "p") && text(at + count + 1) == "m");
     if clock && (1.0..=12.0).contains(&number) {
@@ -394,6 +406,7 @@ fn understand(letters: &str, piece: &Piece, english: bool, loud: bool) -> Word {
             word.mark = word.known().mark;
         }
     }
+    british(&mut base);
     let short = if base.len() >= 6 { base.strip_suffix('e').unwrap_or(&base) } else { &base };
     word.stem = hash(short);
     word.root = hash(root(&base));

@@ -162,7 +162,7 @@ impl Pieces {
         }
         let value = match lower.strip_suffix('m') {
             Some(body) if open.ends_with('M') && body.bytes().all(|c| c.is_ascii_digit() || c == b'.') => {
-                literal(body).map(|one| Literal { value: one.value * 1e6, ..one })
+                literal(body).map(|one| Literal { value: one.value * 1e6, count: one.value * 1e6, ..one })
             }
             _ => literal(&lower),
         };
@@ -189,7 +189,8 @@ impl Pieces {
             && second.kind == Kind::Plain
             && second.value > 0.0
         {
-            let fraction = Literal { kind: first.kind, value: first.value / second.value };
+            let value = first.value / second.value;
+            let fraction = Literal { kind: first.kind, value, count: value };
             return self.push(&lower, at, at + open.len(), NUMBER, Some(fraction));
         }
         self.code(open, at);
@@ -351,7 +352,7 @@ impl Pieces {
                     self.letters.push_str(word);
                     let to = u32::try_from(self.letters.len()).unwrap_or(0);
                     let flags = if made.is_empty() { flags & !(CAPITAL | SHOUT) } else { 0 };
-                    let literal = word.parse().ok().map(|value| Literal { kind: Kind::Plain, value });
+                    let literal = word.parse().ok().map(|value| Literal { kind: Kind::Plain, value, count: value });
                     let number = if literal.is_some() { NUMBER } else { 0 };
                     made.push(Piece { raw: hash(word), letters: (from, to), start, end, flags: flags | number, literal });
                 }

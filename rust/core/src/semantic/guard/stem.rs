@@ -101,7 +101,6 @@ pub(super) fn stem(word: &mut String) {
             *word = rest;
         }
     }
-    british(word);
 }
 
 fn plural(word: &mut String) {
@@ -120,15 +119,16 @@ fn plural(word: &mut String) {
     }
 }
 
-fn british(word: &mut String) {
+/// One spelling for `-ise` and `-ize`, `-our` and `-or`.
+pub(super) fn british(word: &mut String) {
     if word.len() > 5 {
-        if word.ends_with("ise") && !known(word) {
+        if word.ends_with("ise") {
             word.replace_range(word.len() - 2.., "ze");
         } else if word.ends_with("isation") {
             word.replace_range(word.len() - 6.., "zation");
         }
     }
-    if word.len() > 4 && word.ends_with("our") && !known(word) {
+    if word.len() > 4 && word.ends_with("our") {
         word.replace_range(word.len() - 2.., "r");
     }
 }

@@ -18,7 +18,7 @@ fn guard_of(left: Option<&Quantity>, right: Option<&Quantity>) -> Guard {
     if let (Some(left), Some(right)) = (left, right) {
         match (left.kind, right.kind) {
             (Kind::Money(a), Kind::Money(b)) if a != b => return Guard::Currency,
-            (Kind::Unit(_), Kind::Unit(_)) if left.kind != right.kind => return Guard::Unit,
+            (Kind::Unit(_), Kind::Unit(_)) if left.kind != right.kind || left.same_count(right) => return Guard::Unit,
             _ => {}
         }
     }
@@ -211,12 +211,30 @@ pub(super) fn classes(found: &mut Found<'_>, aligned: &Alignment) {
     if aligned.only_right.is_empty() && aligned.shared > 0 {
         if let Some(word) = added(&left.words, &aligned.only_left) {
             found.words(Guard::Qualifier, Some(&word), None);
+        } else if let Some(span) = condition(left, &aligned.only_left) {
+            found.add(Guard::Qualifier, &phrase(left, span), "");
         }
     } else if aligned.only_left.is_empty() && aligned.shared > 0 {
         if let Some(word) = added(&right.words, &aligned.only_right) {
             found.words(Guard::Qualifier, None, Some(&word));
+        } else if let Some(span) = condition(right, &aligned.only_right) {
+            found.add(Guard::Qualifier, "", &phrase(right, span));
         }
     }
+}
+
+/// `as a visitor`, `with asthma`, `during the exam`: a condition that only one of them sets.
+fn condition(question: &Question, only: &[u16]) -> Option<(usize, usize)> {
+    let at = usize::from(*only.first()?);
+    let from = (at.saturating_sub(3)..at).rev().find(|&before| {
+        let word = &question.words[before];
+        matches!(word.mark, Mark::As | Mark::For | Mark::With | Mark::Without | Mark::Whether)
+            || ["during", "while", "despite"].iter().any(|one| super::lexicon::hash(one) == word.raw)
+    })?;
+    let whole = question.words[from + 1..at].iter().all(|word| !word.is(CONTENT)) && from > 0;
+    // `while using`, `without going`: the same said at more length.
+    let noun = question.words[at].stem_is_raw() || question.words[at].plural;
+    (whole && noun && only.len() <= 2).then(|| usize::from(*only.last().unwrap_or(&0))).map(|last| (from, last))
 }
 
 /// Does the word narrow what is asked to one kind of it?
