@@ -3,7 +3,7 @@
 use super::align::Alignment;
 use super::frame::{Ask, Tense};
 use super::language;
-use super::lexicon::hash;
+use super::lexicon::{hash, hashes};
 use super::mark::Mark;
 use super::question::{Question, Word};
 use super::quantity::Kind;
@@ -49,16 +49,16 @@ pub(super) fn actions(found: &mut Found<'_>) {
 }
 
 /// Words that are bad news in themselves: `declined` may stand for `did not go through`.
-const SETBACKS: &[&str] = &[
+const SETBACKS: [u64; 34] = hashes([
     "broken", "missing", "fail", "decline", "declined", "reject", "refuse", "lose", "lost", "stuck", "wrong", "invalid",
     "deny", "prevent", "avoid", "stop", "lack", "forget", "unrecognized", "unavailable", "error", "problem", "issue",
-    "trouble", "crash", "delay", "late", "wait", "pending", "refusing", "disappear", "absent",
-];
+    "trouble", "crash", "delay", "late", "wait", "pending", "refusing", "disappear", "absent", "declin", "refus",
+]);
 
 fn setback(question: &Question, only: &[u16]) -> bool {
     only.iter().any(|&at| {
         let word = &question.words[usize::from(at)];
-        SETBACKS.iter().any(|one| hash(one) == word.raw || hash(one) == word.stem || hash(one.strip_suffix('e').unwrap_or(one)) == word.stem)
+        SETBACKS.contains(&word.raw) || SETBACKS.contains(&word.stem)
     })
 }
 
@@ -162,19 +162,21 @@ pub(super) fn asks(found: &mut Found<'_>, aligned: &Alignment) {
     }
 }
 
+const LIVE: [u64; 6] = hashes(["rate", "price", "score", "status", "dollar", "exchange"]);
+
 /// One of them asks for what holds now: the next answer may differ.
 pub(super) fn freshness(found: &mut Found<'_>) {
     let now = |question: &Question| -> Option<Word> {
         let words = &question.words;
         (0..words.len()).find(|&at| {
             let next = words.get(at + 1);
-            let is = |word: &Word, names: &[&str]| names.iter().any(|name| hash(name) == word.raw);
-            let account = next.is_some_and(|next| is(next, &["account", "accounts"]));
+            let is = |word: &Word, names: &[u64]| names.contains(&word.raw);
+            let account = next.is_some_and(|next| is(next, &const { hashes(["account", "accounts"]) }));
             // `now` alone is mostly a filler; at the end of a question about the present it is not.
-            let ends = at + 1 == words.len() && question.frame.tense == Tense::Present && is(&words[at], &["now"]);
+            let ends = at + 1 == words.len() && question.frame.tense == Tense::Present && is(&words[at], &const { hashes(["now"]) });
             words[at].mark == Mark::Now && !account
                 || ends && !matches!(question.frame.ask, Ask::Open | Ask::How | Ask::Why)
-                || is(&words[at], &["live"]) && next.is_some_and(|next| is(next, &["rate", "price", "score", "status", "dollar", "exchange"]))
+                || is(&words[at], &const { hashes(["live"]) }) && next.is_some_and(|next| is(next, &LIVE))
         }).map(|at| words[at])
     };
     let today = |question: &Question| question.quantities.iter().any(|one| one.kind == Kind::Relative && one.value == 0.0);
@@ -262,8 +264,8 @@ pub(super) fn quantifiers(found: &mut Found<'_>, aligned: &Alignment) {
 pub(super) fn pointers(found: &mut Found<'_>, aligned: &Alignment) {
     let points = |question: &Question| {
         question.words.windows(2).find(|pair| {
-            pair[0].mark == Mark::Pointing && pair[0].raw != hash("that") && pair[1].flags & CONTENT != 0
-                && !["year", "week", "month", "time", "way", "morning", "day"].iter().any(|one| hash(one) == pair[1].raw)
+            pair[0].mark == Mark::Pointing && pair[0].raw != const { hash("that") } && pair[1].flags & CONTENT != 0
+                && !const { hashes(["year", "week", "month", "time", "way", "morning", "day"]) }.contains(&pair[1].raw)
         }).map(|pair| pair[0])
     };
     let (one, other) = (points(found.left), points(found.right));
@@ -271,7 +273,7 @@ pub(super) fn pointers(found: &mut Found<'_>, aligned: &Alignment) {
     // Against `the error` or `my error` it points at the same; against errors in general it does not.
     let general = |question: &Question| {
         !question.words.windows(2).any(|pair| {
-            (pair[0].mark == Mark::Possessive || pair[0].raw == hash("the")) && pair[1].flags & CONTENT != 0
+            (pair[0].mark == Mark::Possessive || pair[0].raw == const { hash("the") }) && pair[1].flags & CONTENT != 0
         })
     };
     let other_general = if one.is_some() { general(found.right) } else { general(found.left) };

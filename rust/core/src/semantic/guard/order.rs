@@ -2,7 +2,7 @@
 
 use super::align::Alignment;
 use super::frame::Ask;
-use super::lexicon::hash;
+use super::lexicon::{hash, hashes};
 use super::mark::Mark;
 use super::question::{Question, Word};
 use super::reason::{Found, Guard};
@@ -75,12 +75,12 @@ fn joined(question: &Question, i: usize, j: usize) -> bool {
     to - from <= 4 && question.words[from + 1..to].iter().any(|word| word.mark == Mark::Joint && question.of(word) != "/")
 }
 
+const SYMMETRIC: [u64; 8] = hashes(["same", "differ", "difference", "compare", "equal", "similar", "marry", "between"]);
+
 /// `x v y` against `y v x`: subject and object are exchanged, unless one of them is passive; then unless they are not.
 fn turned(left: &Question, right: &Question, shared: &[(usize, usize)]) -> Option<((usize, usize), (usize, usize))> {
     for (nth, &pivot) in shared.iter().enumerate() {
-        let symmetric = ["same", "differ", "difference", "compare", "equal", "similar", "marry", "better", "between"]
-            .iter()
-            .any(|word| hash(word) == left.words[pivot.0].raw);
+        let symmetric = SYMMETRIC.contains(&left.words[pivot.0].raw);
         if symmetric || !acts(left, pivot.0) || !acts(right, pivot.1) {
             continue;
         }
@@ -127,8 +127,8 @@ fn acts(question: &Question, at: usize) -> bool {
 fn is_passive(question: &Question, at: usize) -> bool {
     let be = question.words[at.saturating_sub(5)..at]
         .iter()
-        .any(|word| ["is", "are", "was", "were", "be", "been", "get", "got", "being"].iter().any(|one| hash(one) == word.raw));
-    let close = question.words[at.saturating_sub(2)..at].iter().any(|word| word.mark.helps() || word.raw == hash("be"));
+        .any(|word| const { hashes(["is", "are", "was", "were", "be", "been", "get", "got", "being"]) }.contains(&word.raw));
+    let close = question.words[at.saturating_sub(2)..at].iter().any(|word| word.mark.helps() || word.raw == const { hash("be") });
     be && (close || !question.words[at].stem_is_raw()) && question.words[at + 1..].iter().take(4).any(|word| word.mark == Mark::By)
 }
 

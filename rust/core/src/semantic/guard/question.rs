@@ -2,12 +2,11 @@
 
 use super::frame::{Frame, frame};
 use super::language;
-use super::lexicon::{Entry, Kind as Class, hash, lexicon};
+use super::lexicon::{Entry, Kind as Class, hash, hashes, lexicon};
 use super::mark::Mark;
 use super::quantity::{Kind, Quantity};
 use super::split::{CAPITAL, CLAUSE, CODE, CONTENT, MOST_WORDS, NUMBER, OWNER, Piece, Pieces, SENTENCE, SHOUT, readable};
 use super::stem::{british, degree, negated, root, stem};
-use super::unit::{MONEY, month, weekday};
 
 /// One word, understood.
 #[derive(Clone, Copy, Debug)]
@@ -232,11 +231,16 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
     {
         return 0;
     }
+    let known = entry(at).unwrap_or(tables.at(0));
+    if first.literal.is_none() && !known.value {
+        return 0;
+    }
     if first.literal.is_none() {
-        if let Some(day) = weekday(letters) {
-            return put(Kind::Weekday, f64::from(day), 1, false);
+        if known.weekday > 0 {
+            return put(Kind::Weekday, f64::from(known.weekday), 1, false);
         }
-        if let Some(month) = month(letters) {
+        if known.month > 0 {
+            let month = known.month;
             let near = |index: Option<usize>| index.is_some_and(|index| list.get(index).is_some_and(|piece| piece.literal.is_some()));
             let before = at.checked_sub(1).map_or("", text);
             let dated = matches!(before, "in" | "of" | "by" | "since" | "until" | "last" | "next" | "from" | "to" | "till");
@@ -264,13 +268,14 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
     }
     // `INR 30,000`, `Rs 500`
     if first.literal.is_none()
-        && let Some((_, currency)) = MONEY.iter().find(|(name, _)| *name == letters && letters.len() <= 3)
+        && known.money > 0
+        && letters.len() <= 3
         && let Some(literal) = list.get(at + 1).and_then(|piece| piece.literal)
         && literal.kind == Kind::Plain
     {
         let scale = entry(at + 2).map_or(1.0, |entry| entry.number.max(1.0));
         let scale = if scale >= 1000.0 { scale } else { 1.0 };
-        return put(Kind::Money(*currency), literal.value * scale, if scale > 1.0 { 3 } else { 2 }, false);
+        return put(Kind::Money(known.money), literal.value * scale, if scale > 1.0 { 3 } else { 2 }, false);
     }
     let (mut number, mut count) = match first.literal {
         Some(literal) if literal.kind != Kind::Plain => match literal.kind {
@@ -317,8 +322,9 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
     let alone = one && count == 1;
     let next = text(at + count);
     let unit = entry(at + count).map_or((0, 0.0), |entry| entry.unit);
-    if let Some((_, currency)) = MONEY.iter().find(|(name, _)| *name == next) {
-        return put(Kind::Money(*currency), number, count + 1, false);
+    let currency = entry(at + count).map_or(0, |entry| entry.money);
+    if currency > 0 {
+        return put(Kind::Money(currency), number, count + 1, false);
     }
     if unit.0 != 0 && !(unit.0 == 14 && alone) {
         put(Kind::Unit(unit.0), number * unit.1, count + 1, alone);
@@ -382,8 +388,9 @@ fn understand(letters: &str, piece: &Piece, english: bool, loud: bool) -> Word {
     }
     word.flags |= CONTENT;
     if acronym {
-        word.stem = hash("usa").wrapping_mul(u64::from(letters == "us")) | (piece.raw << 1 | 1) * u64::from(letters != "us");
-        word.entry = if letters == "us" { tables.find(hash("usa")) } else { 0 };
+        let us = letters == "us";
+        word.stem = if us { const { hash("usa") } } else { !piece.raw };
+        word.entry = if us { tables.find(word.stem) } else { 0 };
         return word;
     }
     word.mark = entry.mark;
@@ -460,10 +467,10 @@ fn places(words: &mut [Word]) {
 }
 
 fn is_verb(word: &Word) -> bool {
-    const VERBS: [&str; 14] = [
+    const VERBS: [u64; 14] = hashes([
         "convert", "change", "use", "see", "take", "find", "check", "go", "visit", "learn", "travel", "bring", "eat", "own",
-    ];
-    word.known().action && word.plain || VERBS.iter().any(|verb| hash(verb) == word.raw)
+    ]);
+    word.known().action && word.plain || VERBS.contains(&word.raw)
 }
 
 fn is_title_case(words: &[Word]) -> bool {

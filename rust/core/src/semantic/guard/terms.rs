@@ -229,7 +229,7 @@ fn condition(question: &Question, only: &[u16]) -> Option<(usize, usize)> {
     let from = (at.saturating_sub(3)..at).rev().find(|&before| {
         let word = &question.words[before];
         matches!(word.mark, Mark::As | Mark::For | Mark::With | Mark::Without | Mark::Whether)
-            || ["during", "while", "despite"].iter().any(|one| super::lexicon::hash(one) == word.raw)
+            || const { super::lexicon::hashes(["during", "while", "despite"]) }.contains(&word.raw)
     })?;
     let whole = question.words[from + 1..at].iter().all(|word| !word.is(CONTENT)) && from > 0;
     // `while using`, `without going`: the same said at more length.
