@@ -7,9 +7,11 @@ mod error;
 mod guard;
 mod key;
 mod normalise;
+mod partition;
 mod signature;
 mod sketch;
 mod store;
+mod verify;
 
 /// The compiled core of resopt.
 #[pymodule]
@@ -25,11 +27,15 @@ mod _core {
     #[pymodule_export]
     use super::normalise::{fold, fold_unicode, is_plain_question};
     #[pymodule_export]
+    use super::partition::{Decision, Partition};
+    #[pymodule_export]
     use super::signature::{Miss, Signature};
     #[pymodule_export]
     use super::sketch::Sketch;
     #[pymodule_export]
     use super::store::{Digest, Entry, Stats, Store};
+    #[pymodule_export]
+    use super::verify::verify;
 
     /// Warn when a debug build is imported, so that nobody benchmarks one.
     #[pymodule_init]
