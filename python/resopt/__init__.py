@@ -10,7 +10,11 @@ if TYPE_CHECKING:
     from resopt.cache.freshness import Freshness
     from resopt.cache.function import cached
     from resopt.cache.memory import Cache
+    from resopt.cache.embedding import Embedder
+    from resopt.cache.judging import equal_answers, similar_answers
     from resopt.cache.response import ResponseCache
+    from resopt.cache.second import LLMVerifier, Rewriter
+    from resopt.cache.semantic import SemanticCache
     from resopt.errors import (
         AuthenticationError,
         BadRequestError,
@@ -49,7 +53,11 @@ _HOMES = {
     "cache.freshness": ("Freshness",),
     "cache.function": ("cached",),
     "cache.memory": ("Cache",),
+    "cache.embedding": ("Embedder",),
+    "cache.judging": ("equal_answers", "similar_answers"),
     "cache.response": ("ResponseCache",),
+    "cache.second": ("LLMVerifier", "Rewriter"),
+    "cache.semantic": ("SemanticCache",),
     "errors": (
         "AuthenticationError",
         "BadRequestError",

@@ -9,7 +9,9 @@ import threading
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from resopt.types import EVERYONE, Outcome, Request, Response, Scope, Step, Trace
+import msgspec
+
+from resopt.types import EVERYONE, Billed, Outcome, Request, Response, Scope, Step, Trace
 
 if TYPE_CHECKING:
     from resopt.metrics.ledger import Ledger
@@ -61,6 +63,9 @@ class Accounts:
         spared: Usage | None = None,
     ) -> Response:
         """Write down how a request ended; the answer with its trace. `started` is the `perf_counter` it came at."""
+        detour = response.detour
+        if detour is not None and detour.also and outcome == "coalesced":  # it was billed to the first
+            detour = msgspec.structs.replace(detour, also=())
         try:
             record = self.ledger.record(
                 outcome=outcome,
@@ -74,6 +79,7 @@ class Accounts:
                 scope=request.scope,
                 stages=steps,
                 age=age,
+                detour=detour,
             )
         except Exception as error:  # noqa: BLE001 - invariant 8: an answer is worth more than its record
             steps = (*steps, self.skip("record", error))
@@ -123,7 +129,15 @@ class Accounts:
             upstream_latency=response.latency,
             scope=request.scope,
             stages=response.trace.steps,
+            detour=response.detour,
         )
+
+    def background(self, call: Billed, scope: Scope) -> None:
+        """Write down a call of our own that came to nothing."""
+        try:
+            self.ledger.background(call.mechanism, call.model, call.usage, scope=scope)
+        except Exception as error:  # noqa: BLE001 - invariant 8
+            self.skip("record", error)
 
     def cancelled_upstream(self) -> None:
         """Count a call cut off: it may be billed all the same, and nobody can say how much."""

@@ -12,6 +12,7 @@ every character but the CR of CRLF.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -175,6 +176,20 @@ class RequestKey:
         self._policy = versions
         self._folded = matching == "folded"
         self._shapes = {api: RequestShape(api, shape.messages, list(shape.ignored)) for api, shape in SHAPES.items()}
+
+    def under(self, policy: tuple[str, ...]) -> RequestKey:
+        """The same keys under further policies."""
+        twin = copy(self)
+        twin._policy = (*self._policy, *policy)  # noqa: SLF001 - of its own class
+        return twin
+
+    def scoped(self, request: Request, policy: str, *, personal: bool = False) -> bytes:
+        """The key of all that `request` is asked with: of the questions that may meet under `policy`."""
+        scope = request.scope
+        user = scope.user if personal else None
+        shape = self._shapes[request.api]
+        policies = (*self._policy, "meaning", policy)
+        return self._key(shape, request.body, scope.namespace, scope.tenant, user, policies, False)  # noqa: FBT003
 
     def __call__(self, request: Request, *, personal: bool = False) -> bytes:
         """The key of `request`.

@@ -13,28 +13,32 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from resopt.accounts import Accounts
+from resopt.auditing import Auditing
 from resopt.cache.admission import Plan
-from resopt.cache.kept import immutable, snapshot
+from resopt.cache.kept import immutable, snapshot, unbilled
 from resopt.cache.response import ResponseCache
 from resopt.errors import CacheMissError, ClosedError, ConfigurationError, ProviderResponseError, ResoptError
 from resopt.flight import Flight
 from resopt.metrics.ledger import Ledger
 from resopt.providers.base import check_provider
+from resopt.stages import Stages
 from resopt.types import Request, Response, Step, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from typing import Self, TypeAlias
 
     from resopt.cache.response import CacheStats
     from resopt.flight import Landed
     from resopt.metrics.prices import PriceBook
     from resopt.providers.base import Provider
+    from resopt.stage import Gate, Stage
 
     Call: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _JOINED = Step("flight", "joined", "another caller was already asking")
 _ASKED = Step("flight", "asked")
+_ONLY = "no stored answer fits, and cache='only' forbids asking the provider"
 
 
 class AsyncOptimizer:
@@ -48,6 +52,8 @@ class AsyncOptimizer:
         prices: a `PriceBook`, or a mapping of model to (input, output) dollars per million tokens. Without prices every
             cost is unknown.
         ledger: where records go; a new one with `prices` when None.
+        stages: what may change what is sent upstream, in this order (`resopt.stage.Stage`).
+        gates: what every call upstream must pass, in this order (`resopt.stage.Gate`).
 
     A stage that fails unexpectedly (a rule, a price, …) is skipped and logged; `skipped` counts those, by stage.
     `cut_off` counts calls upstream that were cancelled because nobody waited any more: the provider may bill them all
@@ -64,6 +70,8 @@ class AsyncOptimizer:
         cache: ResponseCache | None = None,
         prices: PriceBook | Mapping[str, Any] | None = None,
         ledger: Ledger | None = None,
+        stages: Sequence[Stage] = (),
+        gates: Sequence[Gate] = (),
     ) -> None:
         check_provider(provider)
         if cache is not None and not isinstance(cache, ResponseCache):
@@ -73,11 +81,14 @@ class AsyncOptimizer:
         if ledger is not None and prices is not None:
             raise ConfigurationError("give prices or a ledger, not both: a ledger has its own prices")
         self.provider = provider
-        self.cache = ResponseCache() if cache is None else cache
         self.ledger = Ledger(prices) if ledger is None else ledger
-        self.ledger.attach(self.cache.figures)
         self.accounts = Accounts(self.ledger)
+        self.stages = Stages(self.accounts, tuple(stages), tuple(gates))
+        cache = ResponseCache() if cache is None else cache
+        self.cache = cache.under(self.stages.policy) if self.stages.policy else cache
+        self.ledger.attach(self.cache.figures)
         self.flight: Any = Flight(on_unclaimed=self.accounts.unclaimed)
+        self.auditing = Auditing(self)
         self._closed = False
 
     async def complete(self, request: Request | str, **parameters: Any) -> Response:
@@ -116,8 +127,8 @@ class AsyncOptimizer:
         call = self.provider.complete if call is None else call
         try:
             plan = self.plan(request)
-            if request.cache == "only":
-                raise CacheMissError("no stored answer fits, and cache='only' forbids asking the provider")  # noqa: TRY301 - recorded below
+            if plan.key is None and request.cache == "only":
+                raise CacheMissError(_ONLY)  # noqa: TRY301 - recorded below
             if plan.key is None:
                 request = _with_body(request, {**request.body})
                 _, response = await self._miss(request, plan, call, fits)
@@ -142,6 +153,10 @@ class AsyncOptimizer:
     def invalidate(self, **which: Any) -> int:
         """Drop stored answers, by `tag`, `model`, `user`, `older_than` or `key`; as `ResponseCache.invalidate`."""
         return self.cache.invalidate(**which)
+
+    def report_bad_hit(self, which: Response | str) -> int:
+        """Take back an answer from memory that was wrong (or the `trace.id` of it); how many were dropped."""
+        return self.auditing.report_bad_hit(which)
 
     @property
     def skipped(self) -> dict[str, int]:
@@ -201,7 +216,10 @@ class AsyncOptimizer:
             return None
         if hit is None or (fits is not None and not fits(hit)):
             return None
-        return self.accounts.hit(request, hit, started)
+        response = self.accounts.hit(request, hit, started)
+        if self.cache.meaning is not None:
+            self.auditing.served(request, response)
+        return response
 
     def plan(self, request: Request) -> Plan:
         """What may be done with the answer; when nothing can say so, it is for this caller alone."""
@@ -222,6 +240,11 @@ class AsyncOptimizer:
         stored = self.cache.landed(request, plan)
         if stored is not None and (fits is None or fits(stored)):
             return request, stored
+        considered = await self.auditing.consider(request, plan)
+        if considered.response is not None and (fits is None or fits(considered.response)):
+            return request, considered.response
+        if request.cache == "only":
+            raise CacheMissError(_ONLY)
         flying = None if plan.key is None else partial(self.flight.detach, _flight_key(request, plan.key))
         with self.cache.filling(request, plan, flying) as filling:
             asked_at = perf_counter()
@@ -231,17 +254,19 @@ class AsyncOptimizer:
                 raise ProviderResponseError(
                     f"the provider {self.provider.name} must return a Response, not {type(response).__name__}"
                 )
+            decided = response.trace.steps
             try:
                 response = immutable(response, seconds)
                 admitted = filling.admit(response)
             except Exception as error:  # noqa: BLE001 - invariant 8: the answer is there, and paid for
                 admitted = self.accounts.skip("admit", error)
+        await self.auditing.missed(considered, response, plan)
         asked = Step("provider", self.provider.name, "", response.latency)
-        return request, response.traced(Trace(steps=(*plan.steps, asked, admitted)))
+        return request, response.traced(Trace(steps=(*plan.steps, *considered.steps, *decided, asked, admitted)))
 
     async def _call(self, request: Request, call: Call) -> Response:
         try:
-            return await call(request)
+            return await self.stages.call(request, call)
         except BaseException as error:
             if not isinstance(error, Exception):
                 self.accounts.cancelled_upstream()
@@ -250,7 +275,9 @@ class AsyncOptimizer:
     def _land(self, request: Request, plan: Plan, landed: Landed[tuple[Request, Response]], started: float) -> Response:
         (_, response), first = landed
         if response.trace.outcome == "hit":
-            return self.accounts.hit(request, response, started)
+            response = self.accounts.hit(request, response if first else unbilled(response), started)
+            self.auditing.served(request, response)
+            return response
         steps = (_ASKED if first else _JOINED, *response.trace.steps)
         if first:
             return self.accounts.record(request, response, started, outcome="miss", key=plan.key, steps=steps)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from resopt.auditing import NOTHING
 from resopt.cache.kept import immutable, snapshot
 from resopt.errors import CacheMissError, ConfigurationError
 from resopt.flight.relay import Deserted, Relays
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from resopt.cache.admission import Plan
+    from resopt.cache.meaning import Considered
     from resopt.flight.reading import TaskReading, ThreadReading
     from resopt.optimizer import AsyncOptimizer
+    from resopt.stages import Journey, Passes
     from resopt.types import Request
 
 _USUAL = (("include_usage", "False"), ("include_usage", "None"))
@@ -83,6 +86,13 @@ class Streams:
         pipeline = self._pipeline
         try:
             plan = pipeline.plan(request)
+            considered = await pipeline.auditing.consider(request, plan)
+            found = considered.response
+            events = None if found is None else self._dialect(request).replay(found, request.body)
+            if found is not None and events is not None:
+                hit = pipeline.accounts.hit(request, found, started)
+                pipeline.auditing.served(request, hit)
+                return Replay(events, hit.trace)
             if request.cache == "only":
                 raise CacheMissError("no stored answer fits, and cache='only' forbids asking the provider")  # noqa: TRY301
             # What bypasses the cache may hold what no copy can be made of.
@@ -91,13 +101,13 @@ class Streams:
             key = None if plan.key is None else _flight_key(request, plan.key)
             landed: list[Replay] = []
             boarded: Any = self._relays.board(
-                key, self._reading, partial(self._landing, request, plan, started, landed)
+                key, self._reading, partial(self._landing, request, plan, considered, started, landed)
             )
             if boarded is None:
                 return landed[0]
             reader, first = boarded
             try:
-                await reader.begin(partial(ask, request), first)
+                await reader.begin(partial(self._asked, ask, request, reader.relay.finish), first)
             except BaseException:
                 reader.leave()
                 raise
@@ -106,15 +116,28 @@ class Streams:
             raise
         return Passage(pipeline, request, reader, started, _OPENED if first else _JOINED)
 
+    async def _asked(self, ask: Callable[[Request], Awaitable[Any]], request: Request, landing: Landing) -> Any:
+        """Ask upstream by way of all stages and gates; the landing settles what they want to know."""
+        stages = self._pipeline.stages
+        landing.journey = stages.prepare(request)
+        landing.passes = await stages.enter(landing.journey.request)
+        return await ask(landing.journey.request)
+
     def _landing(
-        self, request: Request, plan: Plan, started: float, landed: list[Replay], retire: Callable[[], None]
+        self,
+        request: Request,
+        plan: Plan,
+        considered: Considered,
+        started: float,
+        landed: list[Replay],
+        retire: Callable[[], None],
     ) -> Landing | None:
         """What ends a new stream; None when its answer has been stored meanwhile, and then it is in `landed`."""
         dialect = self._dialect(request)
         stored = self._pipeline.cache.landed(request, plan)
         events = None if stored is None else dialect.replay(stored, request.body)
         if stored is None or events is None:
-            return Landing(self._pipeline, request, plan, dialect, retire)
+            return Landing(self._pipeline, request, plan, dialect, retire, considered)
         landed.append(Replay(events, self._pipeline.accounts.hit(request, stored, started).trace))
         return None
 
@@ -125,15 +148,26 @@ class Landing:
     Attributes:
         plan: what may be done with the answer.
         response: the answer that its events add up to; None when they add up to none.
+        journey: what is sent for the request; None until it is known.
+        passes: the gates passed; None until they are.
         steps: what was decided, for the trace.
     """
 
     def __init__(
-        self, pipeline: AsyncOptimizer, request: Request, plan: Plan, dialect: Dialect, detach: Callable[[], None]
+        self,
+        pipeline: AsyncOptimizer,
+        request: Request,
+        plan: Plan,
+        dialect: Dialect,
+        detach: Callable[[], None],
+        considered: Considered = NOTHING,
     ) -> None:
         self.plan = plan
         self.response: Response | None = None
-        self.steps: tuple[Step, ...] = plan.steps
+        self.journey: Journey | None = None
+        self.passes: Passes | None = None
+        self.steps: tuple[Step, ...] = (*plan.steps, *considered.steps)
+        self._considered = considered
         self._pipeline, self._dialect = pipeline, dialect
         self._asked_at = perf_counter()
         self._filling = pipeline.cache.filling(request, plan, detach).__enter__()
@@ -141,13 +175,18 @@ class Landing:
     def __call__(self, events: list[Piece] | None, error: BaseException | None) -> None:
         """The stream has ended: keep what it amounts to, if that is good."""
         seconds = perf_counter() - self._asked_at
+        journey = self.journey
         try:
             # Who leaves after the last word has had it all; whether it was the last, the dialect can tell.
             if events is None or not (error is None or isinstance(error, Deserted)):
                 admitted = Step("admit", "refused", "too long to be kept" if events is None else "interrupted")
             else:
                 self.response = self._put_together([piece.data for piece in events], seconds)
+                if journey is not None:
+                    self._pipeline.stages.learn(journey, self.response)
+                    self.response = immutable(journey.arrived(self.response))
                 admitted = self._filling.admit(self.response)
+                self._pipeline.auditing.missed_soon(self._considered, self.response, self.plan)
         except UnusableReplyError as reason:
             admitted = Step("admit", "refused", str(reason))
         except Exception as failure:  # noqa: BLE001 - invariant 8: the events have been delivered
@@ -156,7 +195,10 @@ class Landing:
             self._filling.__exit__()
         if isinstance(error, Deserted) and self.response is None:
             self._pipeline.accounts.cancelled_upstream()
-        self.steps = (*self.steps, Step("provider", self._pipeline.provider.name, "", seconds), admitted)
+        if self.passes is not None:
+            self.passes.settle(self.response, error)
+        decided = () if journey is None else journey.steps
+        self.steps = (*self.steps, *decided, Step("provider", self._pipeline.provider.name, "", seconds), admitted)
 
     def _put_together(self, events: list[bytes], seconds: float) -> Response:
         response = self._dialect.read(self._dialect.assemble(events), seconds)
