@@ -27,7 +27,7 @@ pub(crate) fn view<'py>(py: Python<'py>, vector: &[f32]) -> PyResult<Bound<'py, 
 
 /// The token ids of a text, as the bundled embedder reads it.
 #[pyfunction]
-#[pyo3(signature = (text, /, limit = wordpiece::EMBEDDED_TOKENS))]
+#[pyo3(signature = (text, /, limit = 256))]
 pub(crate) fn tokenise(py: Python<'_>, text: &Bound<'_, PyString>, limit: usize) -> PyResult<Vec<u32>> {
     wordpiece::tokenise(&readable(text), limit).map_err(|error| from_core(py, &error))
 }

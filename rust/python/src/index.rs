@@ -64,12 +64,12 @@ impl VectorIndex {
     }
 
     /// The `k` nearest ids with their cosines, none below `floor`, the nearest first.
-    #[pyo3(signature = (vector, /, k = 1, floor = -1.0))]
-    fn search(&self, vector: &Bound<'_, PyAny>, k: usize, floor: f64) -> PyResult<Vec<(u64, f32)>> {
+    #[pyo3(signature = (vector, /, k = 1, floor = None))]
+    fn search(&self, vector: &Bound<'_, PyAny>, k: usize, floor: Option<f64>) -> PyResult<Vec<(u64, f32)>> {
         let py = vector.py();
         let vector = numbers(vector)?;
         #[expect(clippy::cast_possible_truncation, reason = "cosines are of 32 bits")]
-        let floor = floor as f32;
+        let floor = floor.map_or(-1.0, |floor| floor as f32);
         let search = || {
             let index = self.inner.read();
             index.search(&vector, k, floor)
