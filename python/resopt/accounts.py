@@ -9,6 +9,8 @@ import threading
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from resopt.types import EVERYONE, Outcome, Request, Response, Scope, Step, Trace
 
 if TYPE_CHECKING:
@@ -61,6 +63,9 @@ class Accounts:
         spared: Usage | None = None,
     ) -> Response:
         """Write down how a request ended; the answer with its trace. `started` is the `perf_counter` it came at."""
+        detour = response.detour
+        if detour is not None and detour.also and outcome == "coalesced":  # it was billed to the first
+            detour = msgspec.structs.replace(detour, also=())
         try:
             record = self.ledger.record(
                 outcome=outcome,
@@ -74,6 +79,7 @@ class Accounts:
                 scope=request.scope,
                 stages=steps,
                 age=age,
+                detour=detour,
             )
         except Exception as error:  # noqa: BLE001 - invariant 8: an answer is worth more than its record
             steps = (*steps, self.skip("record", error))
@@ -123,6 +129,7 @@ class Accounts:
             upstream_latency=response.latency,
             scope=request.scope,
             stages=response.trace.steps,
+            detour=response.detour,
         )
 
     def cancelled_upstream(self) -> None:

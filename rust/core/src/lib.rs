@@ -7,6 +7,7 @@
 
 pub mod error;
 pub mod key;
+pub mod semantic;
 pub mod stats;
 pub mod store;
 pub mod text;
