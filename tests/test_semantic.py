@@ -15,8 +15,10 @@ from resopt import (
     Embedder,
     LLMVerifier,
     ManualClock,
+    MultiTierCache,
     Optimizer,
     Request,
+    Response,
     Rewriter,
     Scope,
     SemanticCache,
@@ -580,3 +582,47 @@ async def test_guards_can_be_chosen(provider):
     optimizer = optimizer_with(provider, guards=["number"], verifier=None, similarity_threshold=0.9)
     await optimizer.complete(STORED)
     assert (await optimizer.complete(NEGATED)).trace.mechanism == "semantic"
+
+
+# Levels
+
+
+async def test_three_levels(provider):
+    small = Small("Adapted.")
+    tiers = MultiTierCache(
+        l3_threshold=0.5, rewriter=Rewriter(small, model="gpt-4o-mini"), audit_share=0, label_share=0
+    )
+    optimizer = AsyncOptimizer(provider, cache=tiers, prices=PRICES | {"gpt-4o-mini": (0.25, 1)})
+    answers = [await optimizer.complete(question) for question in (STORED, STORED, OTHER_WORDS, GREY, GREY, ELSEWHERE)]
+    assert [tiers.tier(answer) for answer in answers] == [None, "L1", "L2", "L3", "L3", None]
+    assert (provider.calls, small.calls) == (2, 1)
+    report = optimizer.ledger.summary()
+    assert report.spent + report.avoided == report.baseline
+    assert optimizer.invalidate(key=answers[2].trace.key) == 1, "the source alone"
+    assert optimizer.report_bad_hit(answers[3]) == 2, "what was rewritten, and what was promoted from the same source"
+
+
+async def test_without_a_rewriter_a_broad_match_is_a_miss(provider):
+    tiers = MultiTierCache(l3_threshold=0.5, audit_share=0, label_share=0)
+    optimizer = AsyncOptimizer(provider, cache=tiers)
+    await optimizer.complete(STORED)
+    assert (await optimizer.complete(GREY)).trace.outcome == "miss"
+
+
+async def test_levels_by_cosine_alone(provider):
+    small = Small("Adapted.")
+    tiers = MultiTierCache(0.99, 0.85, verifier=None, rewriter=Rewriter(small, model="m"), audit_share=0, label_share=0)
+    optimizer = AsyncOptimizer(provider, cache=tiers)
+    await optimizer.complete(STORED)
+    assert tiers.tier(await optimizer.complete(OTHER_WORDS)) in ("L2", "L3")
+    assert tiers.tier(await optimizer.complete(GREY)) == "L3"
+
+
+@pytest.mark.parametrize("thresholds", [(0.8, 0.9), (2, 0.9), (0.9, -1), ("a", 0.5)])
+def test_levels_must_make_sense(thresholds):
+    with pytest.raises(ConfigurationError):
+        MultiTierCache(*thresholds)
+
+
+def test_a_tier_is_of_hits_only():
+    assert MultiTierCache.tier(Response(text="", model="m")) is None

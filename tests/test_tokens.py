@@ -22,7 +22,7 @@ from resopt import (
     truncate_many,
 )
 from resopt._core import ChatFamily, Encoding, text_class
-from resopt.errors import ConfigurationError, CorruptDataError, InvalidRequestError, ResoptError
+from resopt.errors import ConfigurationError, DamagedModelError, InvalidRequestError, ResoptError
 from resopt.tokens.models import tokens_of
 
 QUESTION = "Where is my parcel? It should have been here on Tuesday."
@@ -204,5 +204,5 @@ def test_public_names_are_documented():
         "TokenRatios",
     ):
         assert getattr(resopt, name).__doc__
-    assert issubclass(CorruptDataError, RuntimeError)
+    assert issubclass(DamagedModelError, RuntimeError)
     assert issubclass(InvalidRequestError, ValueError)

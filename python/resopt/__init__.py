@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from resopt.cache.response import ResponseCache
     from resopt.cache.second import LLMVerifier, Rewriter
     from resopt.cache.semantic import SemanticCache
+    from resopt.cache.tiers import MultiTierCache
     from resopt.errors import (
         AuthenticationError,
         BadRequestError,
         CacheMissError,
         ClosedError,
         ConfigurationError,
-        CorruptDataError,
+        DamagedModelError,
         FlightRecursionError,
         InvalidRequestError,
         MissingExtraError,
@@ -73,13 +74,14 @@ _HOMES = {
     "cache.response": ("ResponseCache",),
     "cache.second": ("LLMVerifier", "Rewriter"),
     "cache.semantic": ("SemanticCache",),
+    "cache.tiers": ("MultiTierCache",),
     "errors": (
         "AuthenticationError",
         "BadRequestError",
         "CacheMissError",
         "ClosedError",
         "ConfigurationError",
-        "CorruptDataError",
+        "DamagedModelError",
         "FlightRecursionError",
         "InvalidRequestError",
         "MissingExtraError",

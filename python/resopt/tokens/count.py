@@ -74,7 +74,7 @@ def count_tokens(content: Content, model: str | None = None, *, ratios: TokenRat
     Raises:
         ConfigurationError: the model is not a str.
         InvalidRequestError: the content is none of these.
-        CorruptDataError: the token tables that came with resopt are damaged.
+        DamagedModelError: the token tables that came with resopt are damaged.
     """
     if model is None:
         model = (content.model if type(content) is Request else None) or DEFAULT

@@ -150,7 +150,7 @@ def encoding_named(name: str) -> Encoding:
 
     Raises:
         ConfigurationError: there is none of this name.
-        CorruptDataError: the tables that came with resopt fail their check.
+        DamagedModelError: the tables that came with resopt fail their check.
     """
     encoding = _encodings.get(name)
     if encoding is None:

@@ -6,8 +6,8 @@
 //! only the guards for numbers, codes, names and languages hold, and [`Question::needs_strict`] says so.
 
 mod align;
-mod form;
 mod frame;
+mod form;
 mod language;
 mod lexicon;
 mod mark;
@@ -42,6 +42,7 @@ pub fn compare(left: &Question, right: &Question, guards: Guards) -> Vec<Reason>
         return found.reasons;
     }
     form::actions(&mut found);
+    form::freshness(&mut found);
     form::negations(&mut found, &aligned);
     terms::opposites(&mut found, &aligned);
     terms::classes(&mut found, &aligned);
