@@ -6,8 +6,8 @@
 //! only the guards for numbers, codes, names and languages hold, and [`Question::needs_strict`] says so.
 
 mod align;
-mod frame;
 mod form;
+mod frame;
 mod language;
 mod lexicon;
 mod mark;
@@ -20,6 +20,8 @@ mod split;
 mod stem;
 mod terms;
 mod unit;
+mod value;
+mod word;
 
 use align::align;
 pub use question::Question;
