@@ -55,10 +55,10 @@ def is_plain_question(text: str, /) -> bool:
     (`2³` is not `23`, which NFKC makes of it). Blanks around the text do not count.
     """
 
-@final
 def guard_names() -> tuple[str, ...]:
     """Names of all guards, in their order; the same in every release."""
 
+@final
 class KeySpace:
     """A set of keys of its own: the same value in another space has an unrelated key.
 
@@ -159,6 +159,7 @@ class Question:
     def bytes(self) -> int:
         """Octets that it occupies in memory."""
 
+@final
 class RequestShape:
     """Which fields of an API's body determine the answer.
 

@@ -218,11 +218,11 @@ fn speed() {
     let read: Vec<Question> = texts.iter().map(|text| Question::read(text)).collect();
     let other: Vec<Question> = pairs.iter().map(|text| Question::read(text)).collect();
     let best = |work: &dyn Fn()| {
-        (0..40)
+        (0..1000)
             .map(|_| {
                 let start = Instant::now();
-                (0..500).for_each(|_| work());
-                start.elapsed().as_secs_f64() * 1e6 / 500.0 / 4.0
+                (0..10).for_each(|_| work());
+                start.elapsed().as_secs_f64() * 1e6 / 10.0 / 4.0
             })
             .fold(f64::INFINITY, f64::min)
     };

@@ -2,7 +2,7 @@
 
 use super::align::Alignment;
 use super::frame::Ask;
-use super::lexicon::{hash, hashes};
+use super::hash::{hash, hashes};
 use super::mark::Mark;
 use super::question::Question;
 use super::reason::{Found, Guard};

@@ -1,10 +1,11 @@
 //! A question read once: its words, values and form, small enough to be stored beside the answer.
 
 use super::frame::{Frame, frame};
+use super::hash::hash;
 use super::language;
-use super::lexicon::hash;
 use super::quantity::Quantity;
-use super::split::{CAPITAL, CONTENT, MOST_WORDS, Pieces, SENTENCE, readable};
+use super::readable::readable;
+use super::split::{CAPITAL, CONTENT, MOST_WORDS, Pieces, SENTENCE};
 use super::value::values;
 use super::word::{Word, degrees, places};
 

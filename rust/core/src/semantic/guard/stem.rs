@@ -1,6 +1,7 @@
 //! Words without their inflection, so that `charges`, `charging` and `charged` are one word.
 
-use super::lexicon::{hash, tables as lexicon};
+use super::hash::hash;
+use super::lexicon::tables as lexicon;
 
 fn known(word: &str) -> bool {
     lexicon().find(hash(word)) != 0

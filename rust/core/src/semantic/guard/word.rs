@@ -1,6 +1,7 @@
 //! A word, understood: its stem, its family, what the tables know of it and where it stands.
 
-use super::lexicon::{Entry, Kind as Class, hash, hashes, lexicon};
+use super::hash::{hash, hashes};
+use super::lexicon::{Entry, Kind as Class, lexicon};
 use super::mark::Mark;
 use super::split::{CAPITAL, CLAUSE, CODE, CONTENT, NUMBER, OWNER, Piece, SHOUT};
 use super::stem::{british, degree, negated, root, stem};
@@ -163,7 +164,8 @@ pub(super) fn degrees(words: &mut [Word]) {
             Mark::Most => 2,
             _ => 0,
         };
-        if degree > 0 && words[at].is(CONTENT) && !words[at].known().poles.is_empty() {
+        let place = const { hashes(["last", "next", "first", "previous", "past"]) }.contains(&words[at].raw);
+        if degree > 0 && !place && words[at].is(CONTENT) && !words[at].known().poles.is_empty() {
             words[at].degree = degree;
         }
     }
