@@ -122,7 +122,9 @@ class VectorIndex:
     def remove(self, entry: int, /) -> bool:
         """Forget an id; whether it was there."""
 
-    def search(self, vector: Buffer | Sequence[float], /, k: int = 1, floor: float | None = None) -> list[tuple[int, float]]:
+    def search(
+        self, vector: Buffer | Sequence[float], /, k: int = 1, floor: float | None = None
+    ) -> list[tuple[int, float]]:
         """The `k` nearest ids with their cosines, none below `floor`, the nearest first. A high floor saves time.
 
         Raises:
