@@ -31,7 +31,7 @@ _DICTIONARIES = 220
 class VectorStore(Protocol):
     """Vectors under ids of the caller's, found again by cosine.
 
-    A bad vector (other dimensions, numbers that are not finite, zeros only) is a `ConfigurationError` and changes nothing.
+    A bad vector (other dimensions, a number that is not finite, zeros only) is a `ConfigurationError`; nothing changes.
     """
 
     @property
