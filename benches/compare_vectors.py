@@ -3,15 +3,18 @@
 Targets of issue 5, at 256 and 384 dimensions, 10³, 10⁴ and 10⁵ entries, half of the queries near-copies: no decision
 at cosine 0.85 differs from an exact scan; at most 0.15 of numpy's scan at 10⁴; at most 1.2 of hnswlib (ef 64) at 10⁵,
 where insert and remove are at least 50 times cheaper; churn of three times the capacity leaves recall at 1.000. Vectors
-come in clusters of about twenty with a common part, as embeddings of questions do. hnswlib takes minutes to
-build 10⁵ entries: those rows say so when it is not installed, and `--quick` leaves them out.
+come in clusters of about twenty with a common part, as embeddings of questions do. Everybody has one
+thread. hnswlib takes minutes to build 10⁵ entries: those rows say so when it is not installed; `--quick` leaves them out.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy reads it when it is loaded
 
 import numpy as np
 
