@@ -63,12 +63,13 @@ matrix: $(READY)
 
 comma := ,
 
-# libFuzzer on a stable compiler: the coverage flags that cargo-fuzz would set.
+# libFuzzer on a stable compiler: the coverage flags that cargo-fuzz would set. `make fuzz FUZZ=wordpiece` takes another.
+FUZZ ?= store
 fuzz:
 	RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Ccodegen-units=1 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table" \
 	cargo run --release --manifest-path rust/fuzz/Cargo.toml --target $$(rustc -vV | sed -n 's/^host: //p') \
-	--bin store -- -max_total_time=60 -max_len=1500
+	--bin $(FUZZ) -- -max_total_time=60 -max_len=1500
 
 # Random, realistic and nasty texts in both encodings; ends with exit code 1 at the first that tiktoken encodes otherwise.
 FUZZ_SECONDS ?= 60

@@ -22,7 +22,7 @@ from resopt import (
     truncate_many,
 )
 from resopt._core import ChatFamily, Encoding, text_class
-from resopt.errors import ConfigurationError, CorruptDataError, InvalidRequestError, ResoptError
+from resopt.errors import ConfigurationError, DamagedModelError, InvalidRequestError, ResoptError
 from resopt.tokens.models import tokens_of
 
 QUESTION = "Where is my parcel? It should have been here on Tuesday."
@@ -70,7 +70,7 @@ def test_other_models_are_estimates_with_a_band(model):
     assert not count.exact
     assert count.basis == "ratio"
     assert count.low < count.tokens < count.high
-    assert count.low < count_tokens(QUESTION * 20).tokens * 1.2 < count.high
+    assert count.low < count_tokens(QUESTION * 20).tokens * 1.1 < count.high
 
 
 def test_newer_claude_models_take_more_tokens_than_older_ones():
@@ -204,5 +204,5 @@ def test_public_names_are_documented():
         "TokenRatios",
     ):
         assert getattr(resopt, name).__doc__
-    assert issubclass(CorruptDataError, RuntimeError)
+    assert issubclass(DamagedModelError, RuntimeError)
     assert issubclass(InvalidRequestError, ValueError)

@@ -74,6 +74,24 @@ def test_tools_count_what_the_api_counted(model, tokens):
     assert count_tokens(request).tokens == tokens
 
 
+def test_anthropics_own_example_of_a_tool_lies_in_the_band():
+    """403 input tokens for one small tool and one question (docs, *Token counting*): most of it is a hidden prompt."""
+    tool = {
+        "name": "get_weather",
+        "description": "Get the current weather in a given location",
+        "input_schema": {
+            "type": "object",
+            "properties": {"location": {"type": "string", "description": "The city and state, e.g. San Francisco, CA"}},
+            "required": ["location"],
+        },
+    }
+    messages = [{"role": "user", "content": "What's the weather like in San Francisco?"}]
+    body = {"model": "claude-opus-4-1", "tools": [tool], "messages": messages}
+    count = count_tokens(Request(body=body, api="anthropic.messages"))
+    assert count.low <= 403 <= count.high
+    assert abs(count.tokens - 403) <= 20
+
+
 def test_the_model_given_counts_before_that_of_the_request():
     request = Request.chat("नमस्ते", model="gpt-4o")
     assert count_tokens(request, "gpt-4").tokens > count_tokens(request).tokens
@@ -107,6 +125,12 @@ def test_embeddings_and_completions_have_no_frame():
     assert several.tokens == 2 * one.tokens
     assert several.exact
     assert count_tokens(Request(body={"prompt": text}, api="openai.completions"), "davinci-002").exact
+    for tokens in ([1, 2, 3], [[1], [2, 3]]):
+        numbers = Request(body={"input": tokens}, api="openai.embeddings")
+        assert (count_tokens(numbers, "text-embedding-3-small").tokens, count_tokens(numbers, "voyage-3").tokens) == (
+            3,
+            3,
+        )
 
 
 def test_calls_of_tools_and_what_they_gave_are_counted():

@@ -23,6 +23,10 @@ class UnkeyableError(ResoptError, TypeError):
     """A value cannot be part of a key; the message names the path to it and what to do."""
 
 
+class DamagedModelError(ResoptError, RuntimeError):
+    """A model or a token table that is built into resopt is not what was built in; nothing is computed with it."""
+
+
 class FlightRecursionError(ResoptError, RuntimeError):
     """A shared call waits, directly or through other calls, for itself; waiting would never end."""
 
@@ -33,10 +37,6 @@ class StreamLagError(ResoptError, RuntimeError):
 
 class MissingExtraError(ResoptError, ImportError):
     """A feature needs an optional dependency; the message names the extra to install."""
-
-
-class CorruptDataError(ResoptError, RuntimeError):
-    """Data that came with resopt is not what was shipped; using it would give wrong answers, so nothing does."""
 
 
 class CacheMissError(ResoptError, LookupError):

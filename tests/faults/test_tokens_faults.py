@@ -14,13 +14,13 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import resopt
 assert resopt.__file__.startswith(sys.argv[1]), resopt.__file__
-from resopt.errors import CorruptDataError
+from resopt.errors import DamagedModelError
 sound, damaged = sys.argv[2:]
 print(resopt.count_tokens("Where is my parcel?", sound).tokens)
 for _ in range(2):
     try:
         print(resopt.count_tokens("Where is my parcel?", damaged))
-    except CorruptDataError as error:
+    except DamagedModelError as error:
         print(error)
 """
 

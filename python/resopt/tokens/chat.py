@@ -46,9 +46,10 @@ class Chat:
         tools: functions, those with properties, properties, lists of values, values.
         images: the images.
         uncounted: parts whose tokens nobody can tell from here, such as files and audio.
+        given: tokens that came as numbers, as embeddings and completions may be asked for.
     """
 
-    __slots__ = ("images", "messages", "names", "texts", "tool_texts", "tools", "uncounted")
+    __slots__ = ("given", "images", "messages", "names", "texts", "tool_texts", "tools", "uncounted")
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -58,6 +59,7 @@ class Chat:
         self.tools = [0, 0, 0, 0, 0]
         self.images: list[Image] = []
         self.uncounted = 0
+        self.given = 0
 
     @property
     def plain(self) -> bool:
@@ -103,20 +105,28 @@ def _read_body(request: Request, chat: Chat) -> None:
             chat.messages += 1
             _read_content(body[name], chat)
     for name in ("messages", "input", "prompt"):
-        found = body.get(name)
-        if not found:
-            continue
-        if isinstance(found, str) and (name == "prompt" or request.api == "openai.embeddings"):
-            chat.texts.append(found)
-        elif isinstance(found, str):
-            chat.messages += 1
-            chat.texts += ("user", found)
-        elif all(isinstance(item, str) for item in found):
-            chat.texts += found
-        else:
-            _read_messages(found, chat)
+        if body.get(name):
+            framed = name != "prompt" and request.api != "openai.embeddings"
+            _read_conversation(body[name], chat, framed=framed)
     for tool in [*(body.get("tools") or ()), *(body.get("functions") or ())]:
         _read_tool(tool, chat)
+
+
+def _read_conversation(found: Any, chat: Chat, *, framed: bool) -> None:
+    """Messages, or what embeddings and completions take: a text or several, tokens or several sequences of them."""
+    if isinstance(found, str):
+        if framed:
+            chat.messages += 1
+            chat.texts.append("user")
+        chat.texts.append(found)
+    elif all(isinstance(item, str) for item in found):
+        chat.texts += found
+    elif all(isinstance(item, int) for item in found):
+        chat.given += len(found)
+    elif all(isinstance(item, list | tuple) for item in found):
+        chat.given += sum(map(len, found))
+    else:
+        _read_messages(found, chat)
 
 
 def _read_messages(messages: Iterable[Any], chat: Chat) -> None:

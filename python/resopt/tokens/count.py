@@ -74,7 +74,7 @@ def count_tokens(content: Content, model: str | None = None, *, ratios: TokenRat
     Raises:
         ConfigurationError: the model is not a str.
         InvalidRequestError: the content is none of these.
-        CorruptDataError: the token tables that came with resopt are damaged.
+        DamagedModelError: the token tables that came with resopt are damaged.
     """
     if model is None:
         model = (content.model if type(content) is Request else None) or DEFAULT
@@ -86,7 +86,7 @@ def count_tokens(content: Content, model: str | None = None, *, ratios: TokenRat
     if not known.exact:
         return _by_ratio(chat, model, known, encoding, ratios)
     if chat.plain:
-        return _exact(sum(encoding.count_many(chat.texts)), known)
+        return _exact(sum(encoding.count_many(chat.texts)) + chat.given, known)
     return _by_formula(chat, known, encoding)
 
 
@@ -115,12 +115,12 @@ def _exact(tokens: int, known: ModelTokens) -> TokenCount:
 
 
 def _by_formula(chat: Chat, known: ModelTokens, encoding: Encoding) -> TokenCount:
-    """Texts exactly, frames by formula. The band: a token a message, as versions differ so, and a tenth of tools."""
+    """Texts exactly, frames by formula."""
     family = family_named(known.family)
     tools = sum(encoding.count_many(chat.tool_texts))
     images = _images(chat.images, family)
-    tokens = sum(encoding.count_many(chat.texts)) + tools + chat.frame(family)
-    slack = chat.messages + ceil((tools + family.tools(*chat.tools)) / 10)
+    tokens = sum(encoding.count_many(chat.texts)) + tools + chat.frame(family) + chat.given
+    slack = _slack(chat, tools, family)
     return TokenCount(
         tokens + images[1],
         max(0, tokens + images[0] - slack),
@@ -132,7 +132,7 @@ def _by_formula(chat: Chat, known: ModelTokens, encoding: Encoding) -> TokenCoun
 
 
 def _by_ratio(chat: Chat, model: str, known: ModelTokens, encoding: Encoding, ratios: TokenRatios | None) -> TokenCount:
-    """Each class of texts by its own ratio; frames as they are, give or take a token a message."""
+    """Each class of texts by its own ratio; frames as they are, give or take as for a formula."""
     tokens = low = high = 0.0
     for kind, count in chat.by_class(encoding).items():
         if count:
@@ -140,7 +140,8 @@ def _by_ratio(chat: Chat, model: str, known: ModelTokens, encoding: Encoding, ra
             tokens, low, high = tokens + count * ratio.value, low + count * ratio.low, high + count * ratio.high
     family = family_named(known.family)
     images = _images(chat.images, family)
-    frame, slack = chat.frame(family), chat.messages
+    frame = chat.frame(family) + chat.given
+    slack = _slack(chat, 0, family)
     return TokenCount(
         round(tokens) + frame + images[1],
         max(0, floor(low) + frame + images[0] - slack),
@@ -149,6 +150,11 @@ def _by_ratio(chat: Chat, model: str, known: ModelTokens, encoding: Encoding, ra
         "ratio",
         chat.uncounted,
     )
+
+
+def _slack(chat: Chat, tool_texts: int, family: ChatFamily) -> int:
+    """How far a formula may be off: a token a message, as its versions differ by that, and a tenth of the tools."""
+    return chat.messages + ceil((tool_texts + family.tools(*chat.tools)) / 10)
 
 
 def _images(images: list[Image], family: ChatFamily) -> tuple[int, int, int]:

@@ -7,9 +7,6 @@ pub enum Error {
     /// An argument lies outside its documented range.
     #[error("{0}")]
     InvalidArgument(String),
-    /// Data that came with the library fails its check.
-    #[error("{0}")]
-    Corrupt(String),
     /// A file that is built into the library is not what was built in.
     #[error("{0}")]
     Damaged(String),

@@ -1,7 +1,8 @@
 //! Tokens of a chat that are in no text: borders of messages, the frame of tools, images.
 //!
 //! Sources: `OpenAI` cookbook, *How to count tokens with tiktoken* (messages and tools; it calls itself "an estimate, not a
-//! timeless guarantee"); `OpenAI`, *Images and vision: calculating costs* (tiles and patches); Anthropic, *Vision* (area).
+//! timeless guarantee"); `OpenAI`, *Images and vision: calculating costs* (tiles and patches); Anthropic, *Vision*
+//! (area) and *Tool use: pricing* (its system prompt for tools).
 //! As of November 2026, version 1 of these figures.
 
 use crate::error::Error;
@@ -103,6 +104,8 @@ pub struct Family {
     per_message: u32,
     per_name: i32,
     per_function: u32,
+    /// Once, when there is a function at all.
+    tools: u32,
     images: ImageRule,
 }
 
@@ -116,6 +119,7 @@ const fn family(name: &'static str, per_function: u32, images: ImageRule) -> Fam
         per_message: 3,
         per_name: 1,
         per_function,
+        tools: 12,
         images,
     }
 }
@@ -138,7 +142,10 @@ const FAMILIES: [Family; 15] = [
     family("gpt-5-nano", 7, ImageRule::Patches { hundredths: 246 }),
     family("o-series", 7, tiles(75, 150)),
     family("o4-mini", 7, ImageRule::Patches { hundredths: 172 }),
-    family("claude", 7, ImageRule::Area),
+    Family {
+        tools: 346,
+        ..family("claude", 7, ImageRule::Area)
+    },
     family("other", 7, tiles(85, 170)),
 ];
 
@@ -169,7 +176,8 @@ impl Family {
     }
 
     /// Tokens around the texts of tools: 7 a function (10 before gpt-4o), 3 if it has properties, 3 a property, 3 less
-    /// than none for a list of values and 3 a value, and 12 once if there is a function at all.
+    /// than none for a list of values and 3 a value, and 12 once if there is a function at all (Claude: 346, the system
+    /// prompt that Anthropic adds for tools).
     #[must_use]
     pub fn tools(&self, tools: Tools) -> i64 {
         if tools.functions == 0 {
@@ -178,7 +186,7 @@ impl Family {
         i64::from(self.per_function) * i64::from(tools.functions)
             + 3 * (i64::from(tools.with_properties) + i64::from(tools.properties) + i64::from(tools.items)
                 - i64::from(tools.enums))
-            + 12
+            + i64::from(self.tools)
     }
 
     /// Tokens of an image; see [`ImageRule`].

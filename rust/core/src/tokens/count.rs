@@ -101,7 +101,7 @@ impl Encoding {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] for another name; [`Error::Corrupt`] when the tables that came with the library fail
+    /// [`Error::InvalidArgument`] for another name; [`Error::Damaged`] when the tables that came with the library fail
     /// their check.
     pub fn get(name: &str) -> Result<Self, Error> {
         let encoding = |name, tables, special, o200k| Self {

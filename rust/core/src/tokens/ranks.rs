@@ -57,7 +57,7 @@ impl Ranks {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when the file is not the one that was packed.
+    /// [`Error::Damaged`] when the file is not the one that was packed.
     pub(super) fn unpack(packed: &Packed) -> Result<Self, Error> {
         if hex(&Sha256::digest(packed.bytes)) != packed.own_hash {
             return Err(corrupt(packed));
@@ -190,7 +190,7 @@ impl Numbers<'_> {
 }
 
 fn corrupt(packed: &Packed) -> Error {
-    Error::Corrupt(format!(
+    Error::Damaged(format!(
         "the token table {} that came with resopt is damaged: no count would be right. Install resopt again",
         packed.name
     ))

@@ -1,6 +1,7 @@
 //! Guards by name, sets of them, and what they say.
 
-use super::question::{Question, Word};
+use super::question::Question;
+use super::word::Word;
 use crate::error::Error;
 
 /// One kind of difference that changes an answer.
@@ -45,13 +46,15 @@ pub enum Guard {
     Action,
     /// `this` or `those` that only one of them points with.
     Reference,
+    /// What is true now, of one or both: the answer may have changed.
+    Freshness,
     /// Not all of a long text was read, and the rest differs.
     Unread,
 }
 
 impl Guard {
     /// All guards, in the order of their bits.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Number,
         Self::Unit,
         Self::Currency,
@@ -71,6 +74,7 @@ impl Guard {
         Self::Tense,
         Self::Action,
         Self::Reference,
+        Self::Freshness,
         Self::Unread,
     ];
 
@@ -97,6 +101,7 @@ impl Guard {
             Self::Tense => "tense",
             Self::Action => "action",
             Self::Reference => "reference",
+            Self::Freshness => "freshness",
             Self::Unread => "unread",
         }
     }
@@ -200,12 +205,13 @@ impl<'a> Found<'a> {
     }
 
     pub(super) fn add(&mut self, guard: Guard, left: &str, right: &str) {
-        if self.wants(guard) && self.reasons.len() < 16 {
-            self.reasons.push(Reason {
-                guard,
-                left: left.to_owned(),
-                right: right.to_owned(),
-            });
+        let reason = Reason {
+            guard,
+            left: left.to_owned(),
+            right: right.to_owned(),
+        };
+        if self.wants(guard) && self.reasons.len() < 16 && !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
         }
     }
 
