@@ -117,7 +117,7 @@ async def test_shadow_mode_measures_and_sends_the_original():
 
 async def test_an_error_sends_the_original(monkeypatch):
     provider, stage = Scripted(), PromptOptimizer()
-    monkeypatch.setattr("resopt.prompt.stage.optimize_prompt", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("resopt.prompt.entering.optimize_prompt", lambda *_, **__: 1 / 0)
     optimizer = AsyncOptimizer(provider, stages=[stage])
     response = await optimizer.complete(ask(WORDY))
     assert provider.requests[0].body["messages"][0]["content"] == WORDY
@@ -296,7 +296,7 @@ def test_what_is_remembered_is_bounded():
     stage = PromptOptimizer()
     for number in range(5000):
         stage.prepare(ask(f"Please count to {number}."))
-    assert len(stage._memo) == 4096
+    assert len(stage._texts) == 4096
 
 
 async def test_many_threads_may_prepare_at_once():

@@ -28,8 +28,8 @@ __all__ = [
     "VectorIndex",
     "__version__",
     "count_words",
-    "extract_context",
     "embed",
+    "extract_context",
     "fold",
     "fold_unicode",
     "guard_names",
@@ -804,6 +804,7 @@ def extract_context(
 
 def count_words(text: str, /) -> int:
     """How many words a text has: stretches between blanks, and every Chinese or Japanese character."""
+
 def verify(a: str, b: str, /) -> tuple[float, float, dict[str, float]]:
     """What the bundled verifier says of two texts, neither guards nor calibration applied.
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from resopt.errors import ConfigurationError
 from resopt.prompt.bodies import APIS, Spot, replaced, spots, tools_text
-from resopt.prompt.compress import check_share, compress_context
+from resopt.prompt.compress import check_share
 from resopt.prompt.counting import encoding_of
-from resopt.prompt.dense import compact
+from resopt.prompt.entering import LEAST_MATERIAL, Shortened, Texts
 from resopt.prompt.length import AnswerLength
 from resopt.prompt.optimizer import KEPT_EXAMPLES, LEVELS, Level, check_markers, optimize_prompt
 from resopt.prompt.prefix import PrefixPlanner, steady
@@ -33,20 +33,6 @@ if TYPE_CHECKING:
 VERBATIM = "resopt:verbatim"
 """A request with this tag is sent as it is."""
 
-_REMEMBERED = 4096
-_LONGEST_REMEMBERED = 1 << 20
-_LEAST_MATERIAL = 400
-"""Characters from which a text is material that a question may be asked about."""
-
-
-class _Shortened(msgspec.Struct, frozen=True):
-    """What became of one text."""
-
-    text: str
-    before: int
-    after: int
-    rules: dict[str, int]
-
 
 class PromptFigures(msgspec.Struct, frozen=True):
     """What the stage has done so far.
@@ -54,6 +40,7 @@ class PromptFigures(msgspec.Struct, frozen=True):
     Attributes:
         requests: requests seen.
         shortened: requests of which less was sent, or would have been in shadow mode.
+        tokens: tokens of all texts, tools included, before anything was done.
         tokens_saved: tokens that were not sent.
         by_rule: tokens by rule, most first.
         left_alone: texts that were left because a provider may have them in its prefix cache.
@@ -63,6 +50,7 @@ class PromptFigures(msgspec.Struct, frozen=True):
 
     requests: int
     shortened: int
+    tokens: int
     tokens_saved: int
     by_rule: dict[str, int]
     left_alone: int
@@ -122,12 +110,21 @@ class PromptOptimizer:
         self.length = AnswerLength() if length is True else length or None
         self.shadow, self.prefix_cache = bool(shadow), bool(prefix_cache)
         self.planner = PrefixPlanner(expected_calls)
-        self._protect, self._examples, self._applies = check_markers(protect), examples, applies
-        self._memo: OrderedDict[bytes, _Shortened] = OrderedDict()
+        self._applies = applies
+        markers = check_markers(protect)
+        self._texts = Texts(level, self.context, markers, examples, self.planner)
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._by_rule: Counter[str] = Counter()
-        settings = [level, self.context, prefix_cache, expected_calls, self._protect, examples, self.length is not None]
+        settings = [
+            level,
+            self.context,
+            prefix_cache,
+            expected_calls,
+            check_markers(protect),
+            examples,
+            self.length is not None,
+        ]
         digest = hashlib.blake2b(msgspec.json.encode([1, *settings]), digest_size=6).hexdigest()
         self._policy = "shadow" if shadow else digest
 
@@ -144,7 +141,8 @@ class PromptOptimizer:
         return PromptFigures(
             requests=counts.get("requests", 0),
             shortened=counts.get("shortened", 0),
-            tokens_saved=counts.get("tokens", 0),
+            tokens=counts.get("tokens", 0),
+            tokens_saved=counts.get("saved", 0),
             by_rule=rules,
             left_alone=counts.get("left", 0),
             repeated=0 if self.length is None else self.length.repeated,
@@ -179,12 +177,13 @@ class PromptOptimizer:
             self.length.learn(request, response)
 
     def _prepared(self, request: Request) -> Prepared | None:
-        texts, saved, rules, notes = self._shortened(request)
+        texts, (tokens, saved), rules, notes = self._shortened(request)
         with self._lock:
             self._counts["requests"] += 1
             self._counts["left"] += len(notes)
             self._counts["shortened"] += bool(texts)
-            self._counts["tokens"] += saved
+            self._counts["tokens"] += tokens
+            self._counts["saved"] += saved
             self._by_rule.update(rules)
         if self.shadow:
             return (
@@ -202,14 +201,14 @@ class PromptOptimizer:
         )
         return Prepared(capped, Step(self.name, action, _reason(saved, rules, notes)), shortened=saved)
 
-    def _shortened(self, request: Request) -> tuple[dict[Any, str], int, Counter[str], list[str]]:
-        """New texts by their place, the tokens they save, which rules saved them, and what was left alone and why."""
+    def _shortened(self, request: Request) -> tuple[dict[Any, str], tuple[int, int], Counter[str], list[str]]:
+        """New texts by place, tokens before and saved, which rules saved them, and what was left alone and why."""
         every = spots(request.body, request.api)
         fresh_question = _question(every)
         texts: dict[Any, str] = {}
         rules: Counter[str] = Counter()
         notes: list[str] = []
-        head = [(spot, self._rules(spot, request.model)) for spot in every if spot.kind == "head"]
+        head = [(spot, self._texts.ruled(spot, request.model)) for spot in every if spot.kind == "head"]
         before = sum(done.before for _, done in head) + self._tools_tokens(request)
         removed = sum(done.before - done.after for _, done in head)
         verdict = self.planner.judge(request.api, request.model, before, before - removed)
@@ -217,13 +216,14 @@ class PromptOptimizer:
         if removed and not verdict.rewrite:
             notes.append(verdict.reason)
         behind = before
-        rest: list[tuple[Spot, _Shortened]] = []
+        rest: list[tuple[Spot, Shortened]] = []
         for spot in every:
             if spot.kind == "head":
                 continue
-            done = self._entered(spot, fresh_question, request, behind)
+            done = self._texts.entered(spot, fresh_question, request, behind)
             if done is None:
                 notes.append("in a cached prefix, and not shortened when it entered")
+                behind += encoding_of(request.model).count(spot.text)
                 continue
             behind += done.before
             rest.append((spot, done))
@@ -233,77 +233,7 @@ class PromptOptimizer:
                 texts[spot.place] = done.text
                 saved += done.before - done.after
                 rules.update(done.rules)
-        return texts, saved, rules, notes
-
-    def _entered(self, spot: Spot, question: str, request: Request, behind: int) -> _Shortened | None:
-        """A text as it is sent: made when it enters, the same ever after; None for one that must be left alone."""
-        key = self._key(spot, request.model)
-        with self._lock:
-            known = self._memo.get(key)
-            if known is not None:
-                self._memo.move_to_end(key)
-        if known is not None:
-            return known
-        if not spot.fresh:
-            tokens = encoding_of(request.model).count(spot.text)
-            could = self._rules(spot, request.model)
-            verdict = self.planner.judge(request.api, request.model, behind + tokens, behind + could.after)
-            if not verdict.rewrite:
-                return None if could.text != spot.text else could
-        done = self._rules(spot, request.model)
-        if spot.kind == "result" or (self.context is not None and len(spot.text) >= _LEAST_MATERIAL):
-            done = self._cut(spot, done, question, request.model)
-        self._remember(key, done)
-        return done
-
-    def _cut(self, spot: Spot, done: _Shortened, question: str, model: str) -> _Shortened:
-        """Results in their compact form; with `context`, material without what the question is not about."""
-        text, rules = done.text, dict(done.rules)
-        if spot.kind == "result":
-            text, rules = compact(text), {}
-        count = encoding_of(model).count
-        after = count(text)
-        if spot.kind == "result":
-            rules = {"tool result": done.before - after}
-        if self.context is not None and len(text) >= _LEAST_MATERIAL and question and question not in text:
-            cut = compress_context(text, question, share=self.context, model=model)
-            if cut.compressed:
-                rules["context"] = after - cut.tokens_after
-                text, after = cut.context, cut.tokens_after
-        if after >= done.before:
-            return done if spot.kind != "result" else _Shortened(spot.text, done.before, done.before, {})
-        return _Shortened(text, done.before, after, {rule: tokens for rule, tokens in rules.items() if tokens})
-
-    def _rules(self, spot: Spot, model: str) -> _Shortened:
-        """A text after the rules; results of tools are nobody's instructions."""
-        key = b"rules" + self._key(spot, model)
-        with self._lock:
-            known = self._memo.get(key)
-        if known is not None:
-            return known
-        if self.level is None or spot.kind == "result":
-            tokens = encoding_of(model).count(spot.text)
-            done = _Shortened(spot.text, tokens, tokens, {})
-        else:
-            found = optimize_prompt(
-                spot.text, self.level, protect=self._protect, examples=self._examples, model=model or None
-            )
-            done = _Shortened(found.text, found.tokens_before, found.tokens_after, found.saved_by_rule)
-        self._remember(key, done)
-        return done
-
-    def _key(self, spot: Spot, model: str) -> bytes:
-        text = spot.text.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(text, digest_size=16, key=spot.kind.encode(), person=model.encode()[:16]).digest()
-
-    def _remember(self, key: bytes, done: _Shortened) -> None:
-        if len(done.text) > _LONGEST_REMEMBERED:
-            return
-        with self._lock:
-            self._memo[key] = done
-            self._memo.move_to_end(key)
-            while len(self._memo) > _REMEMBERED:
-                self._memo.popitem(last=False)
+        return texts, (behind, saved), rules, notes
 
     def _tools_tokens(self, request: Request) -> int:
         text = tools_text(request.body, lambda tools: msgspec.json.encode(tools, enc_hook=repr))
@@ -318,7 +248,7 @@ class PromptOptimizer:
 def _question(every: list[Spot]) -> str:
     """What the user asks now: the last of the user's texts that is not long material."""
     asked = [spot.text for spot in every if spot.kind == "user"]
-    short = [text for text in asked if len(text) < _LEAST_MATERIAL]
+    short = [text for text in asked if len(text) < LEAST_MATERIAL]
     return short[-1] if short else ""
 
 
