@@ -213,6 +213,11 @@ def test_material_is_cut_to_the_question_and_stays_cut_when_the_question_changes
     assert (
         sent(stage, Request(body={"model": "gpt-4o", "messages": second}))["messages"][0]["content"][0]["text"] == cut
     )
+    other = [{"role": "user", "content": [first[0]["content"][0], {"type": "text", "text": "Who opened Linz?"}]}]
+    assert (
+        "Max Huber"
+        in sent(stage, Request(body={"model": "gpt-4o", "messages": other}))["messages"][0]["content"][0]["text"]
+    )
     whole = sent(PromptOptimizer(), Request(body={"model": "gpt-4o", "messages": first}))
     assert whole["messages"][0]["content"][0]["text"] == PASSAGES
 

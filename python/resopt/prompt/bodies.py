@@ -6,6 +6,7 @@ replaced is copied on the way down to it.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 Place: TypeAlias = tuple[str | int, ...]
 """The keys and indices that lead to a text in a body."""
 
+Kind: TypeAlias = Literal["head", "user", "result"]
 APIS = ("openai.chat", "openai.responses", "anthropic.messages")
 _TEXT_PARTS = ("text", "input_text")
+_KINDS: dict[str, Kind] = {"system": "head", "developer": "head", "user": "user", "tool": "result"}
 
 
 class Spot(msgspec.Struct, frozen=True):
@@ -27,39 +30,36 @@ class Spot(msgspec.Struct, frozen=True):
         place: where it is.
         text: the text.
         kind: `head` for system prompts, `user` for the user's words, `result` for what a tool returned.
-        fresh: it entered with this call: no answer of the model stands behind it.
+        turn: how many messages of the model stand before it.
+        fresh: it entered with this call: no message of the model stands behind it.
     """
 
     place: Place
     text: str
-    kind: Literal["head", "user", "result"]
+    kind: Kind
+    turn: int
     fresh: bool
 
 
 def spots(body: dict[str, Any], api: str) -> list[Spot]:
     """The texts of a body that may be shortened, in the order in which they are read."""
-    found: list[Spot] = []
-    for name in ("system", "instructions"):
-        _read(body.get(name), (name,), "head", found, fresh=True)
     name = "input" if api == "openai.responses" else "messages"
     messages = body.get(name)
+    listed: list[Any] = messages if isinstance(messages, list) else []
+    turns = list(accumulate(map(_is_models, listed)))
+    last = turns[-1] if turns else 0
+    found: list[Spot] = []
+    for head in ("system", "instructions"):
+        _read(body.get(head), (head,), "head", found, last, last)
     if isinstance(messages, str):
-        _read(messages, (name,), "user", found, fresh=True)
-    if not isinstance(messages, list):
-        return found
-    answered = max((at for at, message in enumerate(messages) if _is_models(message)), default=-1)
-    for at, message in enumerate(messages):
-        if not isinstance(message, dict):
-            continue
-        role, fresh = message.get("role"), at > answered
-        if role in ("system", "developer"):
-            _read(message.get("content"), (name, at, "content"), "head", found, fresh=fresh)
-        elif role == "user":
-            _read(message.get("content"), (name, at, "content"), "user", found, fresh=fresh)
-        elif role == "tool":
-            _read(message.get("content"), (name, at, "content"), "result", found, fresh=fresh)
-        elif message.get("type") == "function_call_output":
-            _read(message.get("output"), (name, at, "output"), "result", found, fresh=fresh)
+        _read(messages, (name,), "user", found, last, last)
+    for at, turn in enumerate(turns):
+        message = listed[at] if isinstance(listed[at], dict) else {}
+        role = message.get("role")
+        if message.get("type") == "function_call_output":
+            _read(message.get("output"), (name, at, "output"), "result", found, turn, last)
+        elif role in _KINDS:
+            _read(message.get("content"), (name, at, "content"), _KINDS[role], found, turn, last)
     return found
 
 
@@ -70,20 +70,18 @@ def _is_models(message: Any) -> bool:
     return message.get("role") in ("assistant", "model") or message.get("type") in ("function_call", "reasoning")
 
 
-def _read(
-    content: Any, place: Place, kind: Literal["head", "user", "result"], found: list[Spot], *, fresh: bool
-) -> None:
+def _read(content: Any, place: Place, kind: Kind, found: list[Spot], turn: int, last: int) -> None:
     if isinstance(content, str):
         if content:
-            found.append(Spot(place, content, kind, fresh))
+            found.append(Spot(place, content, kind, turn, turn == last))
     elif isinstance(content, list):
         for at, part in enumerate(content):
             if not isinstance(part, dict):
                 continue
             if part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str) and part["text"]:
-                found.append(Spot((*place, at, "text"), part["text"], kind, fresh))
+                found.append(Spot((*place, at, "text"), part["text"], kind, turn, turn == last))
             elif part.get("type") == "tool_result":
-                _read(part.get("content"), (*place, at, "content"), "result", found, fresh=fresh)
+                _read(part.get("content"), (*place, at, "content"), "result", found, turn, last)
 
 
 def replaced(body: dict[str, Any], texts: dict[Place, str]) -> dict[str, Any]:

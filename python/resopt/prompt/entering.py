@@ -62,8 +62,15 @@ class Texts:
         return len(self._memo)
 
     def entered(self, spot: Spot, question: str, request: Request, behind: int) -> Shortened | None:
-        """A text as it is sent: made when it enters, the same ever after; None for one that must be left alone."""
-        key = self._key(spot, request.model)
+        """A text as it is sent: made when it enters, the same ever after; None for one that must be left alone.
+
+        Args:
+            spot: the text.
+            question: what the user asked when it entered; the same text asked about otherwise is cut otherwise.
+            request: whose it is.
+            behind: tokens before it.
+        """
+        key = self._key(spot, request.model, "" if self._context is None else question)
         with self._lock:
             known = self._memo.get(key)
             if known is not None:
@@ -118,9 +125,13 @@ class Texts:
         self._remember(key, done)
         return done
 
-    def _key(self, spot: Spot, model: str) -> bytes:
-        text = spot.text.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(text, digest_size=16, key=spot.kind.encode(), person=model.encode()[:16]).digest()
+    def _key(self, spot: Spot, model: str, question: str = "") -> bytes:
+        """A digest of the text, of the question it came with, and of who counts its tokens."""
+        parts = (spot.kind, model, question, spot.text)
+        return hashlib.blake2b(
+            b"\0".join(str(len(part)).encode() + b":" + part.encode("utf-8", "surrogatepass") for part in parts),
+            digest_size=16,
+        ).digest()
 
     def _remember(self, key: bytes, done: Shortened) -> None:
         if len(done.text) > _LONGEST_REMEMBERED:

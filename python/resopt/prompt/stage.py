@@ -204,7 +204,7 @@ class PromptOptimizer:
     def _shortened(self, request: Request) -> tuple[dict[Any, str], tuple[int, int], Counter[str], list[str]]:
         """New texts by place, tokens before and saved, which rules saved them, and what was left alone and why."""
         every = spots(request.body, request.api)
-        fresh_question = _question(every)
+        asked = _questions(every)
         texts: dict[Any, str] = {}
         rules: Counter[str] = Counter()
         notes: list[str] = []
@@ -220,7 +220,7 @@ class PromptOptimizer:
         for spot in every:
             if spot.kind == "head":
                 continue
-            done = self._texts.entered(spot, fresh_question, request, behind)
+            done = self._texts.entered(spot, asked[spot.turn], request, behind)
             if done is None:
                 notes.append("in a cached prefix, and not shortened when it entered")
                 behind += encoding_of(request.model).count(spot.text)
@@ -245,11 +245,16 @@ class PromptOptimizer:
         return head + self._tools_tokens(request)
 
 
-def _question(every: list[Spot]) -> str:
-    """What the user asks now: the last of the user's texts that is not long material."""
-    asked = [spot.text for spot in every if spot.kind == "user"]
-    short = [text for text in asked if len(text) < LEAST_MATERIAL]
-    return short[-1] if short else ""
+def _questions(every: list[Spot]) -> dict[int, str]:
+    """What the user asked in each turn, or last before it: the last text of theirs that is not long material."""
+    asked: dict[int, str] = {}
+    question = ""
+    for spot in every:
+        if spot.kind == "user" and len(spot.text) < LEAST_MATERIAL:
+            question = spot.text
+        if spot.kind != "head":
+            asked[spot.turn] = question
+    return asked
 
 
 def _reason(saved: int, rules: Counter[str], notes: list[str]) -> str:
