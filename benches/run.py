@@ -16,6 +16,7 @@ README = HERE.parent / "README.md"
 SCRIPTS = (
     "compare_cache",
     "compare_key",
+    "compare_tokens",
     "compare_vectors",
     "hit_path",
     "bench_metrics",

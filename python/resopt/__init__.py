@@ -45,6 +45,20 @@ if TYPE_CHECKING:
     from resopt.providers.openai import OpenAIProvider
     from resopt.providers.simulated import SimulatedServer
     from resopt.sync import Optimizer
+    from resopt.tokens import (
+        TokenCount,
+        TokenRatios,
+        count_tokens,
+        count_tokens_many,
+        decode,
+        decode_many,
+        encode,
+        encode_many,
+        fits,
+        fits_many,
+        truncate,
+        truncate_many,
+    )
     from resopt.types import Request, Response, Scope, Step, ToolCall, Trace, Usage
     from resopt.wrap import transport
     from resopt.wrap.options import last, options
@@ -90,6 +104,20 @@ _HOMES = {
     "providers.openai": ("OpenAIProvider",),
     "providers.simulated": ("SimulatedServer",),
     "sync": ("Optimizer",),
+    "tokens": (
+        "TokenCount",
+        "TokenRatios",
+        "count_tokens",
+        "count_tokens_many",
+        "decode",
+        "decode_many",
+        "encode",
+        "encode_many",
+        "fits",
+        "fits_many",
+        "truncate",
+        "truncate_many",
+    ),
     "wrap.options": ("last", "options"),
     "wrap.transport": ("transport",),
     "wrap.wrapping": ("wrap",),

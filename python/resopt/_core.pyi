@@ -2,7 +2,7 @@
 
 import builtins
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self, final
+from typing import Any, Literal, Self, final
 
 from typing_extensions import Buffer, disjoint_base
 
@@ -10,8 +10,10 @@ __all__ = [
     "EMBEDDER",
     "EMBEDDER_DIMENSIONS",
     "UNICODE_VERSION",
+    "ChatFamily",
     "Decision",
     "Digest",
+    "Encoding",
     "Entry",
     "KeySpace",
     "ManualClock",
@@ -30,6 +32,7 @@ __all__ = [
     "fold_unicode",
     "guard_names",
     "is_plain_question",
+    "text_class",
     "tokenise",
     "verify",
 ]
@@ -636,6 +639,123 @@ class Sketch:
     def maximum(self) -> float | None:
         """The largest value, exactly; None when nothing was counted."""
 
+@final
+class Encoding:
+    """A published encoding: text to tokens and back, exactly as tiktoken does; `resopt.tokens` is this by model.
+
+    Its tables are made when it is first asked for, checked against the published SHA-256, and shared by all threads. A
+    text of 64 KB or more, and every method for many, lets other threads run. Lone surrogates count as U+FFFD.
+
+    Args:
+        name: `o200k_base`, `cl100k_base` or `o200k_harmony`.
+
+    Raises:
+        ConfigurationError: there is none of this name.
+        DamagedModelError: the tables that came with resopt fail their check.
+    """
+
+    def __new__(cls, name: str, /) -> Encoding: ...
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def special_tokens(self) -> dict[str, int]:
+        """The special tokens and their numbers."""
+
+    def tokens(self) -> list[bytes]:
+        """The bytes of every ordinary token, in the order of their numbers."""
+
+    def count(self, text: str, /) -> int:
+        """How many tokens a text has, what looks like a special token taken as text.
+
+        Raises:
+            ConfigurationError: the text is not a str.
+        """
+
+    def count_many(self, texts: Iterable[str], /) -> list[int]:
+        """How many tokens each of many texts has."""
+
+    def encode(self, text: str, /, *, special: bool = False) -> list[int]:
+        """The tokens of a text; with `special`, special tokens in it are read as such.
+
+        Raises:
+            ConfigurationError: the text is not a str.
+        """
+
+    def encode_many(self, texts: Iterable[str], /, *, special: bool = False) -> list[list[int]]:
+        """The tokens of each of many texts."""
+
+    def decode(self, tokens: Sequence[int], /) -> str:
+        """The text of tokens; U+FFFD for bytes that are no whole character.
+
+        Raises:
+            ConfigurationError: a number is no token of this encoding.
+        """
+
+    def decode_many(self, sequences: Iterable[Sequence[int]], /) -> list[str]:
+        """The texts of many sequences of tokens."""
+
+    def decode_bytes(self, tokens: Sequence[int], /) -> bytes:
+        """The bytes of tokens.
+
+        Raises:
+            ConfigurationError: a number is no token of this encoding.
+        """
+
+    def fits(self, text: str, max_tokens: int, /) -> bool:
+        """Whether a text has at most `max_tokens` tokens; reads no further than needed."""
+
+    def fits_many(self, texts: Iterable[str], max_tokens: int, /) -> list[bool]:
+        """Whether each of many texts has at most `max_tokens` tokens."""
+
+    def truncate(self, text: str, max_tokens: int, /) -> str:
+        """The beginning of a text that has at most `max_tokens` tokens; the text itself when it fits.
+
+        Raises:
+            ConfigurationError: `max_tokens` is not an int of at least 0.
+        """
+
+    def truncate_many(self, texts: Iterable[str], max_tokens: int, /) -> list[str]:
+        """The beginnings of many texts that have at most `max_tokens` tokens each."""
+
+@final
+class ChatFamily:
+    """What a chat of a family of models costs beyond its texts; formulas and sources in `tokens/chat.rs`.
+
+    Args:
+        name: such as `gpt-4o`, `gpt-5-mini`, `o-series`, `claude`, `other`.
+
+    Raises:
+        ConfigurationError: there is none of this name.
+    """
+
+    def __new__(cls, name: str, /) -> ChatFamily: ...
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    def messages(self, messages: int, names: int = 0) -> int:
+        """Tokens around the texts of messages: 3 each, 1 more with a name, and 3 for the reply's beginning."""
+
+    def tools(
+        self, functions: int, with_properties: int = 0, properties: int = 0, enums: int = 0, items: int = 0
+    ) -> int:
+        """Tokens around the texts of tools; 0 without a function. For Claude with Anthropic's prompt for tools.
+
+        Args:
+            functions: functions.
+            with_properties: functions that have properties.
+            properties: properties of all functions.
+            enums: properties that list their values.
+            items: values of all lists.
+        """
+
+    def image(self, width: int, height: int, *, low_detail: bool = False) -> int:
+        """Tokens of an image of so many pixels, by the tiles, patches or area of the family."""
+
+def text_class(text: str, /) -> Literal["prose", "code", "cjk", "other"]:
+    """The class of a text within which tokenizers keep their ratio, from its first 8 KB."""
 def verify(a: str, b: str, /) -> tuple[float, float, dict[str, float]]:
     """What the bundled verifier says of two texts, neither guards nor calibration applied.
 

@@ -3,7 +3,7 @@
 //! A request becomes a 16-byte [`key::Key`] (typed stream, keyed BLAKE3), the key finds an opaque value in the
 //! [`store::Store`] (exact LRU, deadlines, budgets and tags behind one lock), and what happened is measured by a
 //! [`stats::sketch::Sketch`]. [`text::normalise`] decides which questions are the same question; [`vector`] finds the
-//! questions that are nearly the same.
+//! questions that are nearly the same; [`tokens`] says what a text is billed as.
 
 pub mod error;
 pub mod key;
@@ -11,4 +11,5 @@ pub mod semantic;
 pub mod stats;
 pub mod store;
 pub mod text;
+pub mod tokens;
 pub mod vector;

@@ -13,6 +13,7 @@ mod partition;
 mod signature;
 mod sketch;
 mod store;
+mod tokens;
 mod verify;
 
 /// The compiled core of resopt.
@@ -40,6 +41,8 @@ mod _core {
     use super::sketch::Sketch;
     #[pymodule_export]
     use super::store::{Digest, Entry, Stats, Store};
+    #[pymodule_export]
+    use super::tokens::{ChatFamily, Encoding, text_class};
     #[pymodule_export]
     use super::verify::verify;
 
