@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod key;
+pub mod route;
 pub mod stats;
 pub mod store;
 pub mod text;
