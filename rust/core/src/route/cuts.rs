@@ -231,7 +231,11 @@ impl Cuts {
     reason = "clamped to 0 to 512"
 )]
 fn place(position: f64) -> (usize, f64) {
-    let scaled = if position.is_nan() { 0.5 } else { position.clamp(0.0, 1.0) } * STEPS as f64;
+    let scaled = if position.is_nan() {
+        0.5
+    } else {
+        position.clamp(0.0, 1.0)
+    } * STEPS as f64;
     let step = (scaled as usize).min(STEPS - 1);
     (step, (scaled - step as f64).clamp(0.0, 1.0))
 }

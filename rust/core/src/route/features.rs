@@ -41,19 +41,20 @@ pub struct Features {
 }
 
 impl Features {
-    /// Read a text.
+    /// Read a text, after which `beyond` bytes come that are not at hand.
     #[must_use]
-    pub fn of(text: &str) -> Self {
-        Self::with_words(text, |_| ())
+    pub fn of(text: &str, beyond: u64) -> Self {
+        Self::with_words(text, beyond, |_| ())
     }
 
     /// Read a text and hand over the hashes of its words, lower-case, a clause at a time.
-    pub fn with_words(text: &str, heard: impl FnMut(&[u32])) -> Self {
+    pub fn with_words(text: &str, beyond: u64, heard: impl FnMut(&[u32])) -> Self {
         let mut scan = Scan::new(heard);
         let bytes = text.as_bytes();
         let read = &bytes[..bytes.len().min(SCANNED)];
         scan.read(read);
-        scan.total.bytes += (bytes.len() - read.len()) as u64;
+        let unread = (bytes.len() - read.len()) as u64;
+        scan.total.bytes = scan.total.bytes.saturating_add(unread).saturating_add(beyond);
         scan.total
     }
 
@@ -119,7 +120,9 @@ fn wide(rest: &[u8]) -> (Kind, usize) {
         [0xe2, 0x80, 0x98 | 0x99, ..] => Kind::Other,
         [0xe2, 0x88 | 0x89 | 0x8a | 0x8b, _, ..] | [0xc3, 0x97 | 0xb7, ..] | [0xc2, 0xb1, ..] => Kind::Mark,
         [0xe3, 0x80, 0x81, ..] | [0xef, 0xbc, 0x8c | 0x9a | 0x9b, ..] | [0xd8, 0x8c | 0x9b, ..] => Kind::Part,
-        [0xe3, 0x80, 0x82, ..] | [0xef, 0xbc, 0x81 | 0x9f, ..] | [0xd8, 0x9f, ..] | [0xe0, 0xa5, 0xa4, ..] => Kind::Stop,
+        [0xe3, 0x80, 0x82, ..] | [0xef, 0xbc, 0x81 | 0x9f, ..] | [0xd8, 0x9f, ..] | [0xe0, 0xa5, 0xa4, ..] => {
+            Kind::Stop
+        }
         [0xe2, 0x80, _, ..] | [0xf0, 0x9f, ..] | [0xe3, 0x80, _, ..] | [0xc2, _, ..] => Kind::Other,
         _ => Kind::Wide,
     };

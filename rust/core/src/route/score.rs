@@ -2,7 +2,7 @@
 //!
 //! A weighted sum of `ln(1 + count)`: eleven numbers, all positive, fixed once and the same for every kind of traffic. The
 //! weights are round numbers chosen by sense (length is one, what binds parts together a half each, what is known to help
-//! little a fifth or less) and checked on three public sets; a fit over sets transfers worse than this.
+//! little a tenth) and checked on three public sets; a fit over sets transfers worse than this.
 
 use super::features::Features;
 
@@ -10,8 +10,8 @@ use super::features::Features;
 const CRAFT_ENOUGH: f64 = 3.0;
 /// The score of a middling question, and the scale of the logistic curve around it: half the questions that people put to
 /// assistants score below the first. Only the percentile without traffic depends on them.
-const MIDDLE: f64 = 5.6;
-const SPREAD: f64 = 1.1;
+const MIDDLE: f64 = 5.5;
+const SPREAD: f64 = 1.0;
 
 /// The parts of a score.
 pub const PARTS: [(&str, f64); 9] = [
@@ -20,9 +20,9 @@ pub const PARTS: [(&str, f64); 9] = [
     ("logic", 0.5),
     ("names", 0.5),
     ("quantities", 0.5),
-    ("craft", 2.5),
-    ("numbers", 0.2),
-    ("marks", 0.2),
+    ("craft", 3.0),
+    ("numbers", 0.1),
+    ("marks", 0.1),
     ("repeats", 0.1),
 ];
 
@@ -31,7 +31,10 @@ pub const SIZE: usize = PARTS.len();
 
 /// `ln(1 + count)` of each part, in the order of [`PARTS`].
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "a length beyond 2^53 bytes does not fit a machine")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a length beyond 2^53 bytes does not fit a machine"
+)]
 pub fn logarithms(features: &Features) -> [f64; SIZE] {
     [
         (features.bytes as f64).ln_1p(),
@@ -64,7 +67,11 @@ pub fn expected_percentile(score: f64) -> f64 {
 
 /// A percentile as a number from 1 to 10; the middle, and no percentile at all, is 5.
 #[must_use]
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1 to 10")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to 1 to 10"
+)]
 pub fn complexity(percentile: f64) -> u8 {
     (percentile * 10.0).ceil().clamp(1.0, 10.0) as u8
 }

@@ -46,9 +46,9 @@ const LISTS: [(u16, &str); 9] = [
     ),
     (
         CRAFT,
-        "python javascript typescript java sql html css bash regex rust golang php ruby kotlin haskell function code \
-         script program algorithm class method api json xml yaml implement debug refactor compile prove proof theorem \
-         lemma integral derivative matrix polynomial funktion fonction función programm programme programa beweise",
+        "function code script program algorithm class method api regex json xml yaml sql implement debug refactor \
+         compile prove proof theorem lemma integral derivative matrix polynomial funktion fonction función programm \
+         programme programa beweise",
     ),
     (
         DIFFICULTY,
@@ -61,7 +61,10 @@ const LISTS: [(u16, &str); 9] = [
          fastest premium expensive capable large larger largest small smaller smallest big bigger biggest top flagship \
          frontier balanced weak weaker weakest slow mighty potent leistungsstark puissant potente",
     ),
-    (MATTER, "question query prompt request task problem frage aufgabe tâche pregunta tarea"),
+    (
+        MATTER,
+        "question query prompt request task problem frage aufgabe tâche pregunta tarea",
+    ),
     (MODEL, "model models modell modelle modèle modelo"),
     (
         TIER,
