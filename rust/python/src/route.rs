@@ -197,7 +197,7 @@ impl Cuts {
         let position = model.get().place(&text, beyond);
         let mut cuts = self.inner.lock();
         let tier = position.map_or(middle, |position| cuts.tier(cuts.percentile(position), Lean::Balanced));
-        cuts.count(position, Some(tier));
+        cuts.count(position, tier, true);
         Ok(tier)
     }
 
@@ -214,13 +214,19 @@ impl Cuts {
         Ok(self.inner.lock().tier(percentile, lean))
     }
 
-    /// Remember a score, and the tier that it got where the router was free to choose.
-    #[pyo3(signature = (position, tier, /))]
-    fn count(&self, position: Option<f64>, tier: Option<usize>) {
-        self.inner.lock().count(position, tier);
+    /// Remember a score and the tier it got; the cuts answer for those where they were free to choose.
+    #[pyo3(signature = (position, tier, free, /))]
+    fn count(&self, position: Option<f64>, tier: usize, free: bool) {
+        self.inner.lock().count(position, tier, free);
     }
 
-    /// Requests whose tier was counted.
+    /// Requests that each tier got.
+    #[getter]
+    fn taken(&self) -> Vec<u64> {
+        self.inner.lock().taken().to_vec()
+    }
+
+    /// Requests for which the cuts were free to choose.
     #[getter]
     fn counted(&self) -> u64 {
         self.inner.lock().counted()

@@ -62,6 +62,8 @@ pub struct Cuts {
     shares: Vec<f64>,
     excess: Vec<f64>,
     counted: u64,
+    /// Requests that each tier got.
+    taken: Vec<u64>,
 }
 
 impl Cuts {
@@ -79,6 +81,7 @@ impl Cuts {
             shares: Vec::new(),
             excess: Vec::new(),
             counted: 0,
+            taken: Vec::new(),
         };
         cuts.set_shares(shares)?;
         #[expect(clippy::cast_precision_loss, reason = "512")]
@@ -99,8 +102,9 @@ impl Cuts {
             .map(|tier| shares[tier..].iter().sum::<f64>().clamp(0.0, 1.0))
             .map(|share| if share > 1.0 - EDGE { 1.0 } else { share })
             .collect();
-        if above.len() != self.excess.len() {
+        if shares.len() != self.taken.len() {
             self.excess = vec![0.0; above.len()];
+            self.taken = vec![0; shares.len()];
         }
         self.shares = above;
         Ok(())
@@ -130,8 +134,11 @@ impl Cuts {
         tier
     }
 
-    /// Remember a request's score, and, where the router was free to choose, the tier it got.
-    pub fn count(&mut self, position: Option<f64>, tier: Option<usize>) {
+    /// Remember a request's score and the tier it got; the cuts answer only for those where they were `free` to choose.
+    pub fn count(&mut self, position: Option<f64>, tier: usize, free: bool) {
+        if let Some(taken) = self.taken.get_mut(tier) {
+            *taken = taken.saturating_add(1);
+        }
         if let Some(position) = position {
             let (step, _) = place(position);
             self.add(step, self.weight);
@@ -140,7 +147,7 @@ impl Cuts {
                 self.lighten();
             }
         }
-        if let Some(tier) = tier {
+        if free {
             self.counted = self.counted.saturating_add(1);
             for (cut, (share, excess)) in self.shares.iter().zip(&mut self.excess).enumerate() {
                 *excess += f64::from(u8::from(tier > cut)) - share;
@@ -148,7 +155,13 @@ impl Cuts {
         }
     }
 
-    /// Requests whose tier was counted.
+    /// Requests that each tier got.
+    #[must_use]
+    pub fn taken(&self) -> &[u64] {
+        &self.taken
+    }
+
+    /// Requests for which the cuts were free to choose.
     #[must_use]
     pub fn counted(&self) -> u64 {
         self.counted
