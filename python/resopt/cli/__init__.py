@@ -27,6 +27,7 @@ def build() -> typer.Typer:
     except ImportError as error:
         raise MissingExtraError("the command line needs: pip install 'resopt[cli]'") from error
     from resopt.cli.demo import demo
+    from resopt.cli.evaluate import evaluate
     from resopt.cli.replay import replay
     from resopt.cli.simulate import simulate
 
@@ -45,6 +46,7 @@ def build() -> typer.Typer:
     application.command()(demo)
     application.command()(replay)
     application.command()(simulate)
+    application.add_typer(evaluate)
     return application
 
 
