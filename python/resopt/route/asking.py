@@ -6,6 +6,8 @@ import inspect
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from resopt.errors import ConfigurationError, ProviderResponseError, ResoptError
 from resopt.types import Response, Usage
 
@@ -121,6 +123,13 @@ def as_response(answer: Any, tier: Tier) -> Response:
     raise ProviderResponseError(
         f"the call of tier {tier.name!r} must return a Response or a str, not {type(answer).__name__}"
     )
+
+
+def sent_to(request: Request, model: str) -> Request:
+    """A request to another model; the body is a new dict, because bodies are the callers'."""
+    if request.model == model:
+        return request
+    return msgspec.structs.replace(request, body={**request.body, "model": model})
 
 
 def drive(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -7,12 +7,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from resopt.errors import ConfigurationError
-from resopt.route.asking import Upstream, drive
+from resopt.route.asking import Upstream, drive, sent_to
 from resopt.route.attempts import CascadeResult, Escalations
 from resopt.route.checks import STANDARD, Check
 from resopt.route.climb import Climb
 from resopt.route.complexity import check_text
-from resopt.route.router import ModelRouter, sent_to
+from resopt.route.router import ModelRouter
 from resopt.route.tier import Tier, is_dollars, is_seconds, is_share
 from resopt.route.verdict import Examiner
 from resopt.route.wishes import current, routing

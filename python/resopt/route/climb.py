@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resopt.errors import ConfigurationError, ProviderError, ProviderTimeoutError, RoutingError
+from resopt.route.asking import sent_to
 from resopt.route.attempts import Attempt, CascadeResult, best, cheapest_start, total_cost
 from resopt.route.choice import barred
 from resopt.route.needs import answer_limit, needs_of
-from resopt.route.router import sent_to
 from resopt.types import PICODOLLARS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import msgspec
 
 from resopt._core import RouteModel
 from resopt.errors import ConfigurationError
-from resopt.route.asking import Upstream, drive
+from resopt.route.asking import Upstream, drive, sent_to
 from resopt.route.choice import Decision, without_dominated
 from resopt.route.complexity import check_text, describe, grade
 from resopt.route.deciding import Desk
@@ -17,7 +17,7 @@ from resopt.route.labels import FitReport, read_labels
 from resopt.route.money import Costs
 from resopt.route.saved import load_state, save_state
 from resopt.route.sessions import Sessions
-from resopt.route.tier import RoutePolicy, Tier, digest
+from resopt.route.tier import RoutePolicy, Tier, check_tiers, digest, left_of
 from resopt.route.wishes import NO_WISHES, current, routing
 from resopt.stage import Prepared
 from resopt.types import PICODOLLARS, Request, Response, Step
@@ -83,26 +83,13 @@ class ModelRouter:
         self.costs = costs = Costs(given, prices)
         self.tiers, self.notes = without_dominated(given, costs)
         self.health = Health() if health is None else health
-        self._desk = Desk(self.tiers, self._target_of(given), costs, self.health, Sessions())
+        self._desk = Desk(self.tiers, left_of(self.target, given, self.tiers), costs, self.health, Sessions())
         self._critical = critical
         self._models = [tier.model for tier in self.tiers]
         self._routed = {*self._models, *(tier.model for tier in given), *aliases}
         self.upstream = Upstream(provider, costs, self.health)
         self._plain = self._desk.spending is None
         self.policy = digest(self.tiers, self.target, ",".join(sorted(self._routed)))
-
-    def _target_of(self, given: Sequence[Tier]) -> RoutePolicy:
-        """The policy for the tiers that are left: what a dropped one was to get goes to the next above that is left."""
-        if self.target.shares is None or len(given) == len(self.tiers):
-            return self.target
-        from resopt.route.tier import shares_of
-
-        names, left = [tier.name for tier in given], {tier.name for tier in self.tiers}
-        shares = dict.fromkeys((tier.name for tier in self.tiers), 0.0)
-        for place, share in enumerate(shares_of(self.target, names)):
-            heirs = [name for name in (*names[place:], *reversed(names[:place])) if name in left]
-            shares[heirs[0]] += share
-        return RoutePolicy(shares=tuple(shares.items()))
 
     def analyze_complexity(self, query: str) -> int:
         """How much a question asks for among the traffic seen so far, 1 to 10; 5 when there is nothing to judge by."""
@@ -314,28 +301,3 @@ class ModelRouter:
     async def aclose(self) -> None:
         """Close what was opened, from async code; the provider is yours to close."""
         await self.upstream.close()
-
-
-def check_tiers(tiers: Sequence[Tier]) -> tuple[Tier, ...]:
-    """The tiers as a tuple.
-
-    Raises:
-        ConfigurationError: there are none or too many, one is no `Tier`, or two have a name in common.
-    """
-    found = tuple(tiers)
-    if not 1 <= len(found) <= 16:
-        raise ConfigurationError(f"a router has 1 to 16 tiers, not {len(found)}")
-    for tier in found:
-        if not isinstance(tier, Tier):
-            raise ConfigurationError(f'tiers must be Tier("fast", "gpt-4o-mini"), …, not {type(tier).__name__}')
-    for called in ([tier.name for tier in found], [tier.model for tier in found]):
-        if len(set(called)) != len(called):
-            raise ConfigurationError(f"two tiers are called alike: {', '.join(called)}")
-    return found
-
-
-def sent_to(request: Request, model: str) -> Request:
-    """A request to another model; the body is a new dict, because bodies are the callers'."""
-    if request.model == model:
-        return request
-    return msgspec.structs.replace(request, body={**request.body, "model": model})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -147,6 +147,40 @@ def shares_of(policy: RoutePolicy, names: list[str]) -> list[float]:
     for name, share in zip(others, default_shares(len(others)), strict=True):
         wanted[name] = rest * share
     return [wanted[name] for name in names]
+
+
+def left_of(policy: RoutePolicy, given: Sequence[Tier], left: Sequence[Tier]) -> RoutePolicy:
+    """The policy for the tiers that are left: what a dropped one was to get goes to the next above that is left.
+
+    Raises:
+        ConfigurationError: as for `shares_of`.
+    """
+    if policy.shares is None or len(given) == len(left):
+        return policy
+    names, kept = [tier.name for tier in given], {tier.name for tier in left}
+    shares = dict.fromkeys((tier.name for tier in left), 0.0)
+    for place, share in enumerate(shares_of(policy, names)):
+        heirs = [name for name in (*names[place:], *reversed(names[:place])) if name in kept]
+        shares[heirs[0]] += share
+    return RoutePolicy(shares=tuple(shares.items()))
+
+
+def check_tiers(tiers: Sequence[Tier]) -> tuple[Tier, ...]:
+    """The tiers as a tuple.
+
+    Raises:
+        ConfigurationError: there are none or too many, one is no `Tier`, or two have a name in common.
+    """
+    found = tuple(tiers)
+    if not 1 <= len(found) <= 16:
+        raise ConfigurationError(f"a router has 1 to 16 tiers, not {len(found)}")
+    for tier in found:
+        if not isinstance(tier, Tier):
+            raise ConfigurationError(f'tiers must be Tier("fast", "gpt-4o-mini"), …, not {type(tier).__name__}')
+    for called in ([tier.name for tier in found], [tier.model for tier in found]):
+        if len(set(called)) != len(called):
+            raise ConfigurationError(f"two tiers are called alike: {', '.join(called)}")
+    return found
 
 
 def digest(tiers: tuple[Tier, ...], policy: RoutePolicy, extra: str) -> str:

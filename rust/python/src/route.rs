@@ -19,7 +19,10 @@ fn head<'a>(text: &'a Bound<'_, PyString>) -> PyResult<(Cow<'a, str>, u64)> {
     if length <= SCANNED {
         return Ok((text.to_string_lossy(), 0));
     }
-    let first = text.cast::<PySequence>()?.get_slice(0, SCANNED)?.cast_into::<PyString>()?;
+    let first = text
+        .cast::<PySequence>()?
+        .get_slice(0, SCANNED)?
+        .cast_into::<PyString>()?;
     let owned = first.to_string_lossy().into_owned();
     Ok((Cow::Owned(owned), (length - SCANNED) as u64))
 }
@@ -57,6 +60,7 @@ impl RouteModel {
     /// Fit to questions and what each gained from the stronger model.
     #[staticmethod]
     #[pyo3(signature = (texts, gains, /))]
+    #[expect(clippy::needless_pass_by_value, reason = "a list becomes a vector on the way in")]
     fn fit(py: Python<'_>, texts: Vec<Bound<'_, PyString>>, gains: Vec<f32>) -> PyResult<Self> {
         let owned: Vec<String> = texts
             .iter()
@@ -176,6 +180,7 @@ fn lean_of(py: Python<'_>, lean: &str) -> PyResult<Lean> {
 impl Cuts {
     #[new]
     #[pyo3(signature = (shares, /))]
+    #[expect(clippy::needless_pass_by_value, reason = "a list becomes a vector on the way in")]
     fn new(py: Python<'_>, shares: Vec<f64>) -> PyResult<Self> {
         let core = Core::new(&shares).map_err(|error| from_core(py, &error))?;
         Ok(Self {
@@ -185,6 +190,7 @@ impl Cuts {
 
     /// Promise the tiers other shares.
     #[pyo3(signature = (shares, /))]
+    #[expect(clippy::needless_pass_by_value, reason = "a list becomes a vector on the way in")]
     fn set_shares(&self, py: Python<'_>, shares: Vec<f64>) -> PyResult<()> {
         let result = self.inner.lock().set_shares(&shares);
         result.map_err(|error| from_core(py, &error))
@@ -239,6 +245,7 @@ impl Cuts {
 
     /// Bring back a state of the same tiers.
     #[pyo3(signature = (steps, excess, counted, /))]
+    #[expect(clippy::needless_pass_by_value, reason = "a list becomes a vector on the way in")]
     fn restore(&self, py: Python<'_>, steps: Vec<f64>, excess: Vec<f64>, counted: u64) -> PyResult<()> {
         let result = self.inner.lock().restore(&steps, &excess, counted);
         result.map_err(|error| from_core(py, &error))
@@ -248,6 +255,7 @@ impl Cuts {
 /// Area under the recovered share of the gain, when the highest scores go to the stronger model first.
 #[pyfunction]
 #[pyo3(signature = (scores, gains, /))]
+#[expect(clippy::needless_pass_by_value, reason = "a list becomes a vector on the way in")]
 pub(crate) fn apgr(py: Python<'_>, scores: Vec<f64>, gains: Vec<f32>) -> PyResult<f64> {
     if scores.len() != gains.len() || scores.is_empty() {
         return Err(configuration_error(

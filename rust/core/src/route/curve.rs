@@ -11,7 +11,7 @@ fn order(scores: &[f64]) -> Vec<usize> {
 
 /// Area under the share of the gain that is recovered, over the share of rows that use the stronger model.
 ///
-/// Source: RouteLLM (arXiv 2406.18665), with tied scores as one straight segment and the trapezoid over every row.
+/// Source: `RouteLLM` (arXiv 2406.18665), with tied scores as one straight segment and the trapezoid over every row.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "a count of rows")]
 pub fn apgr(scores: &[f64], gains: &[f32]) -> f64 {

@@ -95,9 +95,9 @@ const KINDS: [Kind; 256] = kinds();
 
 const fn kinds() -> [Kind; 256] {
     let mut table = [Kind::Other; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = match byte as u8 {
+    let mut byte: u8 = 0;
+    loop {
+        table[byte as usize] = match byte {
             b'a'..=b'z' => Kind::Small,
             b'A'..=b'Z' => Kind::Capital,
             b'0'..=b'9' => Kind::Digit,
@@ -109,30 +109,36 @@ const fn kinds() -> [Kind; 256] {
             0x80..=0xff => Kind::Wide,
             _ => Kind::Other,
         };
+        if byte == u8::MAX {
+            return table;
+        }
         byte += 1;
     }
-    table
 }
 
-/// The kind and the length of a character beyond ASCII that begins `rest`.
+/// The kind and the length of the character beyond ASCII that begins `rest`; what was cut in two at the end is a letter.
 fn wide(rest: &[u8]) -> (Kind, usize) {
-    let kind = match rest {
-        [0xe2, 0x80, 0x98 | 0x99, ..] => Kind::Other,
-        [0xe2, 0x88 | 0x89 | 0x8a | 0x8b, _, ..] | [0xc3, 0x97 | 0xb7, ..] | [0xc2, 0xb1, ..] => Kind::Mark,
-        [0xe3, 0x80, 0x81, ..] | [0xef, 0xbc, 0x8c | 0x9a | 0x9b, ..] | [0xd8, 0x8c | 0x9b, ..] => Kind::Part,
-        [0xe3, 0x80, 0x82, ..] | [0xef, 0xbc, 0x81 | 0x9f, ..] | [0xd8, 0x9f, ..] | [0xe0, 0xa5, 0xa4, ..] => {
-            Kind::Stop
-        }
-        [0xe2, 0x80, _, ..] | [0xf0, 0x9f, ..] | [0xe3, 0x80, _, ..] | [0xc2, _, ..] => Kind::Other,
+    let (code, length) = match *rest {
+        [a @ 0xf0..=0xff, b, c, d, ..] => (
+            bits(a, 0x07) << 18 | bits(b, 0x3f) << 12 | bits(c, 0x3f) << 6 | bits(d, 0x3f),
+            4,
+        ),
+        [a @ 0xe0..=0xef, b, c, ..] => (bits(a, 0x0f) << 12 | bits(b, 0x3f) << 6 | bits(c, 0x3f), 3),
+        [a @ 0xc0..=0xdf, b, ..] => (bits(a, 0x1f) << 6 | bits(b, 0x3f), 2),
+        _ => (u32::MAX, 1),
+    };
+    let kind = match code {
+        0xb1 | 0xd7 | 0xf7 | 0x2200..=0x22ff => Kind::Mark,
+        0x60c | 0x61b | 0x3001 | 0xff0c | 0xff1a | 0xff1b => Kind::Part,
+        0x61f | 0x964 | 0x3002 | 0xff01 | 0xff1f => Kind::Stop,
+        0x80..=0xbf | 0x2000..=0x206f | 0x3000..=0x303f | 0x1f000..=0x1faff => Kind::Other,
         _ => Kind::Wide,
     };
-    let length = match rest.first() {
-        Some(0xf0..) => 4,
-        Some(0xe0..) => 3,
-        Some(0xc0..) => 2,
-        _ => 1,
-    };
-    (kind, length.min(rest.len()))
+    (kind, length)
+}
+
+fn bits(byte: u8, mask: u8) -> u32 {
+    u32::from(byte & mask)
 }
 
 struct Scan<F> {

@@ -149,7 +149,6 @@ pub(super) fn read_grams(text: &str, beyond: u64, grams: &mut Vec<u16>) -> Featu
 }
 
 /// The bucket of a hash: the finaliser of murmur3, whose upper half is well mixed.
-#[expect(clippy::cast_possible_truncation, reason = "16 bits are left")]
 fn bucket(hash: u32) -> u16 {
     let mut mixed = hash ^ (hash >> 16);
     mixed = mixed.wrapping_mul(0x7feb_352d);

@@ -1,4 +1,4 @@
-//! Fitting a [`Linear`]: ridge regression by conjugate gradients, and what held-out rows say of the result.
+//! Fitting a [`Linear`], and what held-out rows say of the result.
 //!
 //! The rows are cut into three parts by the hash of their text, so that a question asked twice is in one part. Each part
 //! is scored by a model of the two others. How much of the words' model goes into the score is what ranks those held-out
@@ -6,30 +6,16 @@
 
 use super::curve::{apgr, losses};
 use super::linear::{BUCKETS, CURVE, Linear, QUANTILES, Summary, read_grams};
+use super::ridge::{Row, Solution, solve};
 use super::score::{self, SIZE};
 use crate::error::Error;
 
 const FOLDS: u32 = 3;
-/// Ridge penalty beside rows of length one.
-const PENALTY: f32 = 1.0;
 /// How strongly a count weighs beside the words of a row.
 const COUNTS: f32 = 0.3;
-const STEPS: usize = 30;
 const MIXES: [f32; 4] = [0.25, 0.5, 0.75, 1.0];
 /// Rows under which nothing can be said.
 const FEWEST: usize = 50;
-
-/// One row: buckets with their values, and the counts, scaled.
-struct Row {
-    grams: Vec<(u16, f32)>,
-    counts: [f32; SIZE],
-}
-
-/// What is solved for.
-struct Solution {
-    grams: Vec<f32>,
-    counts: [f32; SIZE],
-}
 
 impl Linear {
     /// Fit to the questions `texts` and what each gained from the stronger model (its quality less the weaker one's).
@@ -83,7 +69,6 @@ impl Linear {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "weights are kept as f32")]
     fn set_scales(&mut self, rows: &[(Vec<u16>, [f64; SIZE])]) {
         for index in 0..SIZE {
             let column: Vec<f64> = rows.iter().map(|(_, terms)| terms[index]).collect();
@@ -248,92 +233,4 @@ fn held_out(rows: &[Row], folds: &[u32], gains: &[f32], mean: f32) -> Vec<f64> {
         }
     }
     scores
-}
-
-impl Solution {
-    fn zero() -> Self {
-        Self {
-            grams: vec![0.0; BUCKETS],
-            counts: [0.0; SIZE],
-        }
-    }
-
-    fn of(&self, row: &Row) -> f32 {
-        let grams: f32 = row
-            .grams
-            .iter()
-            .map(|(gram, value)| self.grams[*gram as usize] * value)
-            .sum();
-        let counts: f32 = row
-            .counts
-            .iter()
-            .zip(&self.counts)
-            .map(|(value, weight)| value * weight)
-            .sum();
-        grams + counts
-    }
-
-    /// Add `factor` times a row.
-    fn add_row(&mut self, row: &Row, factor: f32) {
-        for (gram, value) in &row.grams {
-            self.grams[*gram as usize] += value * factor;
-        }
-        for (weight, value) in self.counts.iter_mut().zip(&row.counts) {
-            *weight += value * factor;
-        }
-    }
-
-    fn numbers(&self) -> impl Iterator<Item = &f32> {
-        self.grams.iter().chain(&self.counts)
-    }
-
-    fn numbers_mut(&mut self) -> impl Iterator<Item = &mut f32> {
-        self.grams.iter_mut().chain(&mut self.counts)
-    }
-
-    fn squared(&self) -> f64 {
-        self.numbers()
-            .map(|number| f64::from(*number) * f64::from(*number))
-            .sum()
-    }
-}
-
-/// Ridge regression on the rows `chosen` by conjugate gradients on the normal equations (CGLS).
-#[expect(clippy::cast_possible_truncation, reason = "steps are kept as f32")]
-fn solve(rows: &[Row], chosen: &[usize], gains: &[f32], mean: f32) -> Solution {
-    let mut solution = Solution::zero();
-    let mut residual = Solution::zero();
-    for &row in chosen {
-        residual.add_row(&rows[row], gains[row] - mean);
-    }
-    let mut direction = Solution::zero();
-    let mut before = 1.0;
-    let mut squared = residual.squared();
-    let enough = squared * 1e-8;
-    for step in 0..STEPS {
-        if squared <= enough {
-            break;
-        }
-        let turn = if step == 0 { 0.0 } else { (squared / before) as f32 };
-        for (direction, residual) in direction.numbers_mut().zip(residual.numbers()) {
-            *direction = residual + turn * *direction;
-        }
-        let mut image = Solution::zero();
-        let mut length = f64::from(PENALTY) * direction.squared();
-        for &row in chosen {
-            let value = direction.of(&rows[row]);
-            length += f64::from(value) * f64::from(value);
-            image.add_row(&rows[row], value);
-        }
-        let stride = (squared / length) as f32;
-        for (number, direction) in solution.numbers_mut().zip(direction.numbers()) {
-            *number += stride * direction;
-        }
-        for ((residual, image), direction) in residual.numbers_mut().zip(image.numbers()).zip(direction.numbers()) {
-            *residual -= stride * (image + PENALTY * direction);
-        }
-        before = squared;
-        squared = residual.squared();
-    }
-    solution
 }

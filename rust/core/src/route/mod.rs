@@ -6,5 +6,6 @@ pub mod features;
 pub mod linear;
 mod linear_bytes;
 mod linear_fit;
+mod ridge;
 pub mod score;
 mod words;
