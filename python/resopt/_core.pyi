@@ -496,8 +496,11 @@ class RouteModel:
     def score(self, text: str, /) -> float | None:
         """The score of a text, on a scale of its own; None when there is nothing to judge by."""
 
+    def percentile(self, text: str, /) -> float | None:
+        """The percentile, 0 to 1, of a text's score among those expected: for a fit, among its held-out rows."""
+
     def position(self, text: str, /) -> float | None:
-        """The percentile, 0 to 1, of a text's score among those expected: of a prior known, of a fit held-out."""
+        """A place from 0 to 1 for a text's score, in the order of scores; what `Cuts` take."""
 
     @staticmethod
     def parts(text: str, /) -> list[tuple[str, int, float]]:
@@ -532,12 +535,13 @@ class Cuts:
 
     Args:
         shares: of each tier, the cheapest first; they add up to 1.
+        model: whose scores are cut; it says what traffic to expect in the beginning.
 
     Raises:
         ConfigurationError: they do not, or there are none, or more than 16.
     """
 
-    def __new__(cls, shares: list[float], /) -> Self: ...
+    def __new__(cls, shares: list[float], model: RouteModel, /) -> Self: ...
     def set_shares(self, shares: list[float], /) -> None:
         """Promise the tiers other shares.
 

@@ -26,7 +26,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         model: name of its model.
         response: what came; None when nothing did.
         verdict: how good it is; None when nothing came.
-        cost: picodollars of the call and of judging it; None when unknown.
+        cost: picodollars of the call and of judging it; None when unknown, as of a call that was cut off.
         seconds: how long both took.
         error: what was raised, in words; None when nothing was.
     """
@@ -68,7 +68,7 @@ class CascadeResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def total_cost(attempts: Sequence[Attempt]) -> int | None:
-    """Picodollars of all attempts; None when one of them is unknown. What raised before an answer came cost nothing."""
+    """Picodollars of all attempts; None when one of them is unknown."""
     total = 0
     for attempt in attempts:
         if attempt.cost is None:

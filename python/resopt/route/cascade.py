@@ -155,7 +155,9 @@ class CostAwareRouter:
         climb = Climb(self, request, wishes)
         tier = self.tiers[climb.place]
         self.router.take(climb.choice, climb.place)
-        return Prepared(sent_to(request, tier.model), Step("route", tier.model, climb.start), mechanism="route")
+        sent = sent_to(request, tier.model)
+        step = Step("route", tier.model, climb.start)
+        return Prepared(sent, step, mechanism=None if sent is request else "route")
 
     def again(self, request: Request, response: Response) -> Prepared | None:
         """The next stronger model when an answer will not do. For the pipeline."""

@@ -152,15 +152,17 @@ def no_final_answer(request: Request, response: Response) -> str | None:
 
 
 def numbers_apart(request: Request, response: Response) -> str | None:
-    """Numbers of the question were not used, or a sum written out is wrong."""
+    """A sum written out is wrong, or an answer that shows its work leaves numbers of the question out."""
     question = request.question or ""
     if not _ASKS_FOR_NUMBER.search(question[-2_000:]):
         return None
     _, wrong = sums(response.text)
     if wrong:
         return f"{wrong} sums do not add up"
-    given = set(numbers_in(question))
-    unused = given - set(numbers_in(response.text)) - numbers_meant(response.text)
+    used = numbers_meant(response.text)
+    if len(used) < 2:  # the bare result
+        return None
+    unused = set(numbers_in(question)) - used
     return f"numbers of the question are not used: {sorted(unused)[:4]}" if unused else None
 
 

@@ -135,7 +135,20 @@ class Climb:
             return "attempts"
         if cascade.deadline is not None and cascade.clock() - started >= cascade.deadline:
             return "deadline"
-        return "" if self.affords(above, total_cost(attempts)) else "budget"
+        return "" if self.affords(above, self._spent(attempts)) else "budget"
+
+    def _spent(self, attempts: list[Attempt]) -> int | None:
+        """Picodollars of all attempts, for the budget; a call cut off counts as what it was expected to cost."""
+        total = 0
+        for attempt in attempts:
+            cost = attempt.cost
+            if cost is None and attempt.response is None:
+                place = next(place for place in self._places if self._cascade.tiers[place].name == attempt.tier)
+                cost = self._costs[place]
+            if cost is None:
+                return None
+            total += cost
+        return total
 
     async def _attempt(self, place: int, left: float | None, *, blocking: bool) -> tuple[Attempt, Exception | None]:
         cascade, tier = self._cascade, self._cascade.tiers[place]
@@ -146,8 +159,9 @@ class Climb:
         except ProviderError as error:
             seconds = cascade.clock() - began
             words = f"{type(error).__name__}: {error}"
+            cost = None if isinstance(error, ProviderTimeoutError) else 0  # what was cut off may be billed
             failed = Attempt(
-                tier=tier.name, model=tier.model, response=None, verdict=None, cost=0, seconds=seconds, error=words
+                tier=tier.name, model=tier.model, response=None, verdict=None, cost=cost, seconds=seconds, error=words
             )
             return failed, error
         cascade.router.learn(sent, response)

@@ -71,7 +71,7 @@ class Complexity(msgspec.Struct, frozen=True, kw_only=True):
             ConfigurationError: it is no str.
         """
         check_text(text)
-        return describe(text, PRIOR.score(text), PRIOR.position(text))
+        return describe(text, PRIOR.score(text), PRIOR.percentile(text))
 
 
 def analyze_complexity(query: str) -> int:
@@ -89,7 +89,7 @@ def analyze_complexity(query: str) -> int:
     Raises:
         ConfigurationError: it is no str.
     """
-    return grade(PRIOR.position(check_text(query)))
+    return grade(PRIOR.percentile(check_text(query)))
 
 
 def grade(percentile: float | None) -> int:

@@ -67,7 +67,7 @@ class Desk:
         self.dropped: dict[int, str] = {}
         self.spending = None if policy.picodollars is None else Spending(policy.picodollars, tiers, costs)
         self.middle = len(tiers) // 2
-        self.cuts = Cuts(self.shares())
+        self.cuts = Cuts(self.shares(), self.model)
 
     def shares(self) -> list[float]:
         """The share that each tier is to get now."""
@@ -100,7 +100,7 @@ class Desk:
     def refit(self, model: RouteModel) -> None:
         """Score by another model from now on; the traffic's percentiles begin anew."""
         self.model = model
-        self.cuts = Cuts(self.shares())
+        self.cuts = Cuts(self.shares(), self.model)
 
     def choose(self, request: Request | None, text: str | None, wishes: Wishes, *, critical: bool) -> Choice:
         """Choose a tier for a request, or for a text alone; changes nothing.
@@ -126,6 +126,8 @@ class Desk:
         self._keep_warm(choice, session, limit, out)
         choice.cost = self.costs.expected(self.tiers[choice.place], choice.prompt, limit)
         choice.free = choice.free and wishes.is_plain
+        if self.model.mix:
+            choice.notes.append(f"scored by your labels, {self.model.mix:.0%}, and the prior")
         return choice
 
     def _session(self, request: Request | None, wishes: Wishes, choice: Choice) -> Session | None:

@@ -280,7 +280,8 @@ class ModelRouter:
         if place is None:
             return None
         step = Step("route", decision.model, "; ".join(decision.reasons[:4]))
-        return Prepared(sent_to(request, decision.model), step, mechanism="route")
+        sent = sent_to(request, decision.model)
+        return Prepared(sent, step, mechanism=None if sent is request else "route")
 
     def again(self, request: Request, response: Response) -> Prepared | None:  # noqa: ARG002 - of the protocol
         """A router asks once; `CostAwareRouter` looks at the answer."""

@@ -87,7 +87,7 @@ def _restore(desk: Desk, state: State) -> None:
     model = RouteModel.from_bytes(state.model)
     if not all(0 <= place < len(desk.tiers) for place in state.dropped) or len(state.dropped) >= len(desk.tiers):
         raise ConfigurationError("its dropped tiers make no sense")
-    trial = Cuts([1.0] + [0.0] * (len(desk.tiers) - 1))
+    trial = Cuts([1.0] + [0.0] * (len(desk.tiers) - 1), model)
     trial.restore(state.steps, state.excess, state.counted)
     desk.dropped = dict(state.dropped)
     desk.refit(model)

@@ -62,7 +62,7 @@ proptest! {
         share in 0.0..=1.0_f64,
         blocks in prop::collection::vec((0.0..1.0_f64, 0.0..0.3_f64, 50_usize..600), 2..6),
     ) {
-        let mut cuts = Cuts::new(&[1.0 - share, share]).unwrap();
+        let mut cuts = Cuts::new(&[1.0 - share, share], even).unwrap();
         let (mut count, mut strong) = (0_u32, 0_u32);
         for (centre, width, length) in blocks {
             for step in 0..length {
@@ -82,7 +82,7 @@ proptest! {
     #[test]
     fn an_adversary_who_sees_the_cut_moves_no_share(share in 0.05..0.95_f64, high in any::<bool>()) {
         // Every request lies just above, or just below, where the cut is.
-        let mut cuts = Cuts::new(&[1.0 - share, share]).unwrap();
+        let mut cuts = Cuts::new(&[1.0 - share, share], even).unwrap();
         let mut strong = 0_u32;
         for _ in 0..1_000 {
             let wanted = usize::from(high);
@@ -101,7 +101,7 @@ proptest! {
     fn three_tiers_get_their_shares(first in 0.1..0.8_f64, part in 0.1..0.9_f64, seed in 1_u32..10_000) {
         let second = (1.0 - first) * part;
         let shares = [first, second, 1.0 - first - second];
-        let mut cuts = Cuts::new(&shares).unwrap();
+        let mut cuts = Cuts::new(&shares, even).unwrap();
         let mut state = seed;
         for _ in 0..1_500 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -116,7 +116,7 @@ proptest! {
 
     #[test]
     fn leaning_orders_the_tiers(percentile in 0.0..=1.0_f64) {
-        let cuts = Cuts::new(&[0.5, 0.3, 0.2]).unwrap();
+        let cuts = Cuts::new(&[0.5, 0.3, 0.2], even).unwrap();
         let tiers = [Lean::Fast, Lean::Balanced, Lean::Accurate].map(|lean| cuts.tier(percentile, lean));
         prop_assert!(tiers.is_sorted());
     }
@@ -129,6 +129,11 @@ proptest! {
         prop_assert!(Linear::from_bytes(&bytes).is_err());
         prop_assert!(Linear::from_bytes(&bytes[..place]).is_err());
     }
+}
+
+/// Traffic that is expected to lie anywhere alike.
+fn even(place: f64) -> f64 {
+    place
 }
 
 /// Questions whose kind, a word, says which of them the weak model fails.
@@ -248,15 +253,15 @@ fn cuts_refuse_shares_that_are_none() {
         &[-0.5, 1.5][..],
         &[f64::NAN, 1.0][..],
     ] {
-        assert!(Cuts::new(shares).is_err(), "{shares:?}");
+        assert!(Cuts::new(shares, even).is_err(), "{shares:?}");
     }
-    assert!(Cuts::new(&[0.05; 20]).is_err());
+    assert!(Cuts::new(&[0.05; 20], even).is_err());
 }
 
 #[test]
 fn nothing_and_everything_are_exact() {
-    let mut none = Cuts::new(&[1.0, 0.0]).unwrap();
-    let mut all = Cuts::new(&[0.0, 1.0]).unwrap();
+    let mut none = Cuts::new(&[1.0, 0.0], even).unwrap();
+    let mut all = Cuts::new(&[0.0, 1.0], even).unwrap();
     for step in 0..300 {
         let position = f64::from(step) / 300.0;
         assert_eq!(none.tier(none.percentile(position), Lean::Accurate), 0);
@@ -268,14 +273,14 @@ fn nothing_and_everything_are_exact() {
 
 #[test]
 fn a_state_comes_back_and_a_wrong_one_does_not() {
-    let mut cuts = Cuts::new(&[0.6, 0.4]).unwrap();
+    let mut cuts = Cuts::new(&[0.6, 0.4], even).unwrap();
     for step in 0..5_000 {
         let position = f64::from(step % 97) / 97.0;
         let tier = cuts.tier(cuts.percentile(position), Lean::Balanced);
         cuts.count(Some(position), tier, true);
     }
     let (steps, excess, counted) = cuts.state();
-    let mut other = Cuts::new(&[0.6, 0.4]).unwrap();
+    let mut other = Cuts::new(&[0.6, 0.4], even).unwrap();
     other.restore(&steps, &excess, counted).unwrap();
     for step in 0..97 {
         let position = f64::from(step) / 97.0;

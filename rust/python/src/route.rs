@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PySequence, PyString};
+use resopt_core::error::Error;
 use resopt_core::route::curve::apgr as core_apgr;
 use resopt_core::route::cuts::{Cuts as Core, Lean};
 use resopt_core::route::features::{Features, SCANNED};
@@ -44,9 +45,16 @@ impl RouteModel {
     fn place(&self, text: &str, beyond: u64) -> Option<f64> {
         let raw = self.raw(text, beyond)?;
         Some(match &self.linear {
-            Some(linear) => linear.percentile(raw),
-            None => score::expected_percentile(raw),
+            Some(_) => Linear::place(raw),
+            None => score::place(raw),
         })
+    }
+
+    fn cuts(&self, shares: &[f64]) -> Result<Core, Error> {
+        match &self.linear {
+            Some(linear) => Core::new(shares, |place| linear.expected_below(place)),
+            None => Core::new(shares, score::expected_below),
+        }
     }
 }
 
@@ -84,6 +92,16 @@ impl RouteModel {
     }
 
     /// The percentile of a text's score among those expected.
+    #[pyo3(signature = (text, /))]
+    fn percentile(&self, text: &Bound<'_, PyString>) -> PyResult<Option<f64>> {
+        let (text, beyond) = head(text)?;
+        Ok(self.raw(&text, beyond).map(|raw| match &self.linear {
+            Some(linear) => linear.percentile(raw),
+            None => score::expected_percentile(raw),
+        }))
+    }
+
+    /// A place from 0 to 1 for a text's score, in the order of scores.
     #[pyo3(signature = (text, /))]
     fn position(&self, text: &Bound<'_, PyString>) -> PyResult<Option<f64>> {
         let (text, beyond) = head(text)?;
@@ -179,10 +197,10 @@ fn lean_of(py: Python<'_>, lean: &str) -> PyResult<Lean> {
 #[pymethods]
 impl Cuts {
     #[new]
-    #[pyo3(signature = (shares, /))]
+    #[pyo3(signature = (shares, model, /))]
     #[expect(clippy::needless_pass_by_value, reason = "a list becomes a vector on the way in")]
-    fn new(py: Python<'_>, shares: Vec<f64>) -> PyResult<Self> {
-        let core = Core::new(&shares).map_err(|error| from_core(py, &error))?;
+    fn new(py: Python<'_>, shares: Vec<f64>, model: &Bound<'_, RouteModel>) -> PyResult<Self> {
+        let core = model.get().cuts(&shares).map_err(|error| from_core(py, &error))?;
         Ok(Self {
             inner: Mutex::new(core),
         })

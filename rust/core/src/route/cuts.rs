@@ -67,11 +67,12 @@ pub struct Cuts {
 }
 
 impl Cuts {
-    /// Cuts for tiers that get these shares, the cheapest first.
+    /// Cuts for tiers that get these shares, the cheapest first, and traffic of which `expected` says what share lies
+    /// below a place from 0 to 1.
     ///
     /// # Errors
     /// `InvalidArgument` when there are no tiers or more than 16, or the shares are negative or do not add up to 1.
-    pub fn new(shares: &[f64]) -> Result<Self, Error> {
+    pub fn new(shares: &[f64], expected: impl Fn(f64) -> f64) -> Result<Self, Error> {
         let mut cuts = Self {
             tree: vec![0.0; STEPS + 1],
             steps: vec![0.0; STEPS],
@@ -84,10 +85,16 @@ impl Cuts {
             taken: Vec::new(),
         };
         cuts.set_shares(shares)?;
-        #[expect(clippy::cast_precision_loss, reason = "512")]
-        let each = BEGINNING / STEPS as f64;
+        let mut below = 0.0;
         for step in 0..STEPS {
-            cuts.add(step, each);
+            #[expect(clippy::cast_precision_loss, reason = "at most 512")]
+            let end = if step + 1 == STEPS {
+                1.0
+            } else {
+                expected((step + 1) as f64 / STEPS as f64)
+            };
+            cuts.add(step, BEGINNING * (end - below).max(0.0));
+            below = end.max(below);
         }
         Ok(cuts)
     }
@@ -110,7 +117,7 @@ impl Cuts {
         Ok(())
     }
 
-    /// The share of the traffic that scores lower than `position`, an expected percentile from 0 to 1.
+    /// The share of the traffic that scores lower than what lies at `position`, a place from 0 to 1.
     #[must_use]
     pub fn percentile(&self, position: f64) -> f64 {
         let (step, inside) = place(position);

@@ -83,6 +83,19 @@ impl Linear {
         (above as f64 - 1.0 + inside) / (QUANTILES - 1) as f64
     }
 
+    /// A place from 0 to 1 for every score, in the order of scores: the logistic curve, because scores have spread 1.
+    #[must_use]
+    pub fn place(score: f64) -> f64 {
+        1.0 / (1.0 + (-score).exp())
+    }
+
+    /// The expected percentile of what lies at a place.
+    #[must_use]
+    pub fn expected_below(&self, place: f64) -> f64 {
+        let place = place.clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON);
+        self.percentile((place / (1.0 - place)).ln())
+    }
+
     /// Share of the words' model in the score; 0 when held-out rows say that the prior alone is as good.
     #[must_use]
     pub fn mix(&self) -> f64 {

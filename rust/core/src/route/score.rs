@@ -8,8 +8,8 @@ use super::features::Features;
 
 /// The largest number of counts of one kind that matter for [`Part::Craft`]: naming code once says nearly everything.
 const CRAFT_ENOUGH: f64 = 3.0;
-/// The score of a middling question, and the scale of the logistic curve around it: half the questions that people put to
-/// assistants score below the first. Only the percentile without traffic depends on them.
+/// The score of a middling question, and the scale of the logistic curve around it: short questions of a chat score
+/// about 4, exam questions about 8. Only the percentile that is expected before any traffic was seen depends on them.
 const MIDDLE: f64 = 5.5;
 const SPREAD: f64 = 1.0;
 
@@ -63,6 +63,18 @@ pub fn prior(features: &Features) -> Option<f64> {
 #[must_use]
 pub fn expected_percentile(score: f64) -> f64 {
     1.0 / (1.0 + (-(score - MIDDLE) / SPREAD).exp())
+}
+
+/// A place from 0 to 1 for every score, in the order of scores, with room at both ends: `score / (score + middle)`.
+#[must_use]
+pub fn place(score: f64) -> f64 {
+    score / (score + MIDDLE)
+}
+
+/// The expected percentile of what lies at a place.
+#[must_use]
+pub fn expected_below(place: f64) -> f64 {
+    expected_percentile(MIDDLE * place / (1.0 - place).max(f64::MIN_POSITIVE))
 }
 
 /// A percentile as a number from 1 to 10; the middle, and no percentile at all, is 5.
