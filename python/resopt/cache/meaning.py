@@ -247,6 +247,13 @@ class Meaning:
         return cache.key.scoped(question.scope, self.policy, personal=personal)
 
 
+def take_matter() -> Matter | None:
+    """What the last lookup of this context found near, once."""
+    matter = _matter.get()
+    _matter.set(None)
+    return matter
+
+
 def matter_of(response: Response) -> Matter | None:
     """What the hit that this context just got rests on; None when it was found under its own key."""
     matter = _matter.get()

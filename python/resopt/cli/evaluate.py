@@ -5,6 +5,8 @@ from __future__ import annotations
 import typer
 
 from resopt.cli.eval_routing import routing
+from resopt.cli.eval_semantic import semantic
+from resopt.cli.eval_traps import traps
 
 evaluate = typer.Typer(
     name="eval",
@@ -13,6 +15,8 @@ evaluate = typer.Typer(
     add_completion=False,
 )
 evaluate.command("routing")(routing)
+evaluate.command("semantic")(semantic)
+evaluate.command("traps")(traps)
 
 
 @evaluate.callback()
