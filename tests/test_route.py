@@ -137,6 +137,14 @@ def test_decisions_are_repeatable():
     ]
 
 
+def test_silence_is_no_way_to_the_able_tiers():
+    chosen = ModelRouter(TIERS[:2], RoutePolicy.share(balanced=0.2))
+    assert chosen.route_to_model("") == "mid"
+    for _ in range(999):
+        chosen.route_to_model("...")
+    assert chosen.distribution["balanced"] / 1_000 == pytest.approx(0.2, abs=0.02)
+
+
 @pytest.mark.parametrize("shares", [{"powerful": 0.1}, {"fast": 0.5, "powerful": 0.2}, {"balanced": 0.0}])
 def test_tiers_get_the_shares_of_the_policy(shares):
     chosen = router(RoutePolicy.share(**shares))

@@ -268,6 +268,8 @@ def test_a_model_that_fails_is_an_attempt_and_another_is_asked(blocking):
     failing = Models(mini=ServerError("one"), mid=ServerError("two"), big=ServerError("three"))
     with pytest.raises(ProviderError, match="three"):
         cascade(failing).execute_blocking(QUESTION)
+    foreign = Models(mini=OSError("of another library"), mid="12 - 5 = 7")
+    assert cascade(foreign).execute_blocking(QUESTION).model == "mid"
     worse = Models(mini="Ann has 12 apples and 3 pears.", mid=ServerError("down"), big=ServerError("down"))
     assert cascade(worse).execute_blocking(QUESTION).model == "mini"
 

@@ -710,7 +710,7 @@ class Cuts:
         """
 
     def decide(self, model: RouteModel, text: str, middle: int, /) -> int:
-        """Score, cut and count a text in one step; the tier, or `middle` when there is nothing to judge by."""
+        """Score, cut and count a text in one step; the tier; `middle` when there is nothing to judge by."""
 
     def percentile(self, position: float, /) -> float:
         """The share of the traffic that scores lower than a position, between 0 and 1."""
@@ -721,6 +721,9 @@ class Cuts:
         Raises:
             ConfigurationError: the mode is unknown.
         """
+
+    def tier_of_silence(self, middle: int, /) -> int:
+        """The tier of a text that there is nothing to judge by: `middle`, as far as the shares allow it."""
 
     def count(self, position: float | None, tier: int, free: bool, /) -> None:
         """Remember a score and the tier it got; the cuts answer for those where they were free to choose."""

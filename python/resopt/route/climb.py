@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resopt.errors import ConfigurationError, ProviderError, ProviderTimeoutError, RoutingError
+from resopt.errors import ConfigurationError, ProviderError, ProviderTimeoutError, ResoptError, RoutingError
 from resopt.route.asking import sent_to
 from resopt.route.attempts import Attempt, CascadeResult, best, cheapest_start, total_cost
 from resopt.route.choice import barred
@@ -79,7 +79,7 @@ class Climb:
         Raises:
             RoutingError: not even the first attempt fits the budget.
             ConfigurationError: there is a budget but no price, or nobody to ask.
-            ProviderError: every attempt failed.
+            ProviderError: every attempt failed (or what the last tier's own call raised).
         """
         cascade = self._cascade
         self._check_first()
@@ -156,7 +156,9 @@ class Climb:
         began = cascade.clock()
         try:
             response = await self._asked(place, sent, left, blocking=blocking)
-        except ProviderError as error:
+        except Exception as error:  # of whatever library the tier's own call uses
+            if isinstance(error, ResoptError) and not isinstance(error, ProviderError):
+                raise
             seconds = cascade.clock() - began
             words = f"{type(error).__name__}: {error}"
             cost = None if isinstance(error, ProviderTimeoutError) else 0  # what was cut off may be billed

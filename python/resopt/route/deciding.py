@@ -143,6 +143,7 @@ class Desk:
         if self.spending is not None:
             self.cuts.set_shares(self.shares())
         if choice.percentile is None:
+            choice.place = self.cuts.tier_of_silence(self.middle)
             choice.level = 0.5 if session is None else session.level
             if session is not None:
                 choice.place = session.tier

@@ -259,6 +259,25 @@ fn cuts_refuse_shares_that_are_none() {
 }
 
 #[test]
+fn silence_gets_the_middle_as_far_as_the_shares_allow() {
+    for (shares, middle) in [(&[0.7, 0.3][..], 1), (&[0.6, 0.3, 0.1][..], 1)] {
+        let mut cuts = Cuts::new(shares, even).unwrap();
+        assert_eq!(cuts.tier_of_silence(middle), middle);
+        for _ in 0..1_000 {
+            let tier = cuts.tier_of_silence(middle);
+            cuts.count(None, tier, true);
+        }
+        for (taken, share) in cuts.taken().iter().zip(shares) {
+            assert!(
+                (*taken as f64 / 1_000.0 - share).abs() <= 0.02,
+                "{:?} for {shares:?}",
+                cuts.taken()
+            );
+        }
+    }
+}
+
+#[test]
 fn nothing_and_everything_are_exact() {
     let mut none = Cuts::new(&[1.0, 0.0], even).unwrap();
     let mut all = Cuts::new(&[0.0, 1.0], even).unwrap();

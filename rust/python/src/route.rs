@@ -214,13 +214,16 @@ impl Cuts {
         result.map_err(|error| from_core(py, &error))
     }
 
-    /// Score, cut and count a text in one step; the tier, or `middle` when there is nothing to judge by.
+    /// Score, cut and count a text in one step; the tier; about `middle` when there is nothing to judge by.
     #[pyo3(signature = (model, text, middle, /))]
     fn decide(&self, model: &Bound<'_, RouteModel>, text: &Bound<'_, PyString>, middle: usize) -> PyResult<usize> {
         let (text, beyond) = head(text)?;
         let position = model.get().place(&text, beyond);
         let mut cuts = self.inner.lock();
-        let tier = position.map_or(middle, |position| cuts.tier(cuts.percentile(position), Lean::Balanced));
+        let tier = match position {
+            Some(position) => cuts.tier(cuts.percentile(position), Lean::Balanced),
+            None => cuts.tier_of_silence(middle),
+        };
         cuts.count(position, tier, true);
         Ok(tier)
     }
@@ -236,6 +239,12 @@ impl Cuts {
     fn tier(&self, py: Python<'_>, percentile: f64, mode: &str) -> PyResult<usize> {
         let lean = lean_of(py, mode)?;
         Ok(self.inner.lock().tier(percentile, lean))
+    }
+
+    /// The tier of a text that there is nothing to judge by.
+    #[pyo3(signature = (middle, /))]
+    fn tier_of_silence(&self, middle: usize) -> usize {
+        self.inner.lock().tier_of_silence(middle)
     }
 
     /// Remember a score and the tier it got; the cuts answer for those where they were free to choose.

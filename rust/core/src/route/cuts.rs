@@ -127,13 +127,24 @@ impl Cuts {
 
     /// The tier for a percentile; 0 is the cheapest.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a count beyond 2^53 is off by parts in 10^16")]
     pub fn tier(&self, percentile: f64, lean: Lean) -> usize {
         let percentile = lean.apply(percentile);
+        self.climb(|_| percentile)
+    }
+
+    /// The tier of a question that there is nothing to judge by: `middle`, as far as the shares allow it.
+    #[must_use]
+    pub fn tier_of_silence(&self, middle: usize) -> usize {
+        self.climb(|cut| if cut < middle { 1.0 - EDGE } else { EDGE })
+    }
+
+    /// How many cuts in a row a request passes, of which `percentile` says how high it stands at each.
+    #[expect(clippy::cast_precision_loss, reason = "a count beyond 2^53 is off by parts in 10^16")]
+    fn climb(&self, percentile: impl Fn(usize) -> f64) -> usize {
         let tolerance = TOLERANCE.max(TOLERANCE_SHARE * self.counted as f64);
         let mut tier = 0;
         for (share, excess) in self.shares.iter().zip(&self.excess) {
-            if percentile < 1.0 - share + excess / tolerance || *share <= 0.0 {
+            if percentile(tier) < 1.0 - share + excess / tolerance || *share <= 0.0 {
                 break;
             }
             tier += 1;

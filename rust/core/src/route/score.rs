@@ -1,6 +1,6 @@
 //! The prior: how likely a question is to need the stronger model, before anything is known of the traffic.
 //!
-//! A weighted sum of `ln(1 + count)`: eleven numbers, all positive, fixed once and the same for every kind of traffic. The
+//! A weighted sum of `ln(1 + count)`: nine weights, all positive, fixed once and the same for every kind of traffic. The
 //! weights are round numbers chosen by sense (length is one, what binds parts together a half each, what is known to help
 //! little a tenth) and checked on three public sets; a fit over sets transfers worse than this.
 
