@@ -214,9 +214,7 @@ impl Partition {
             miss_rate,
         };
         let core = guards
-            .map_or(Ok(Guards::ALL), |names| {
-                Guards::from_names(names.iter().map(String::as_str))
-            })
+            .map_or(Ok(Guards::ALL), |names| Guards::from_names(names.iter().map(String::as_str)))
             .and_then(|guards| {
                 Core::new(Options {
                     dimensions,

@@ -76,9 +76,7 @@ impl Policy {
             ("miss_rate", self.miss_rate),
         ] {
             if !(0.0..=1.0).contains(&value) {
-                return Err(Error::InvalidArgument(format!(
-                    "{name} must be between 0 and 1, not {value}"
-                )));
+                return Err(Error::InvalidArgument(format!("{name} must be between 0 and 1, not {value}")));
             }
         }
         if self.max_wrong == 0.0 {
@@ -242,7 +240,8 @@ impl Calibrator {
     fn cold(&self, best: &Evidence, profile: Profile) -> bool {
         let probability = best.opinion.probability;
         if !self.policy.verified {
-            return best.cosine >= self.policy.similarity_threshold && (profile != Profile::Strict || alike(best));
+            return best.cosine >= self.policy.similarity_threshold
+                && (profile != Profile::Strict || alike(best));
         }
         match profile {
             Profile::Strict => probability >= 0.97 && alike(best),

@@ -190,11 +190,7 @@ impl Partition {
         let near = if self.index.is_empty() {
             Vec::new()
         } else {
-            let least = if self.table.is_some() {
-                LEAST_COSINE
-            } else {
-                LEAST_COSINE_OWN
-            };
+            let least = if self.table.is_some() { LEAST_COSINE } else { LEAST_COSINE_OWN };
             self.index.search(vector, NEIGHBOURS, least)?
         };
         let mut decision = Decision::nothing(&self.calibrator);
@@ -204,11 +200,7 @@ impl Partition {
         let question = Question::read(text);
         let encoded = self.encode(text, &ids)?;
         let opened = self.verifier.open(&encoded);
-        let phrasings = if self.bars.len() == 0 {
-            Vec::new()
-        } else {
-            self.bars.against(&unit(vector))
-        };
+        let phrasings = if self.bars.len() == 0 { Vec::new() } else { self.bars.against(&unit(vector)) };
         let mut open = 0;
         for &(id, cosine) in &near {
             if open == CANDIDATES {
@@ -218,8 +210,8 @@ impl Partition {
                 continue;
             };
             let reasons = guard::compare(&question, &entry.question, self.guards);
-            let barred =
-                !phrasings.is_empty() && self.index.get(id).is_some_and(|vector| Bars::hold(&phrasings, vector));
+            let barred = !phrasings.is_empty()
+                && self.index.get(id).is_some_and(|vector| Bars::hold(&phrasings, vector));
             let refused = barred || !reasons.is_empty();
             open += usize::from(!refused);
             let opinion = self.opinion(&opened, &entry.encoded, all || !refused);

@@ -83,11 +83,7 @@ fn compared(word: &Word) -> bool {
 
 /// One letter more, less, other or exchanged: a slip of the pen in a word that no table knows.
 fn slip(left: &str, right: &str) -> bool {
-    let fold = |text: &str| {
-        text.bytes()
-            .map(|octet| octet.to_ascii_lowercase())
-            .collect::<Vec<u8>>()
-    };
+    let fold = |text: &str| text.bytes().map(|octet| octet.to_ascii_lowercase()).collect::<Vec<u8>>();
     let (mut short, mut long) = (fold(left), fold(right));
     if short.len() > long.len() {
         std::mem::swap(&mut short, &mut long);
@@ -176,12 +172,7 @@ fn compounds(one: &Question, other: &Question, ones: &mut [Option<u16>], others:
             continue;
         }
         let letters = |question: &Question, word: &Word| {
-            question
-                .of(word)
-                .bytes()
-                .filter(u8::is_ascii_alphanumeric)
-                .map(|c| c.to_ascii_lowercase())
-                .collect::<Vec<u8>>()
+            question.of(word).bytes().filter(u8::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect::<Vec<u8>>()
         };
         let whole = letters(one, word);
         let pair = other.words.windows(2).position(|pair| {
@@ -218,9 +209,7 @@ fn lonely(words: &[Word], others: &[Word], free: &[u16]) -> Vec<u16> {
         .copied()
         .filter(|&at| {
             let word = &words[usize::from(at)];
-            !others
-                .iter()
-                .any(|other| other.is(CONTENT) && near(word, other).is_some())
+            !others.iter().any(|other| other.is(CONTENT) && near(word, other).is_some())
         })
         .collect()
 }

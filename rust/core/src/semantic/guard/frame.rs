@@ -100,25 +100,16 @@ pub(super) fn frame(words: &[Word], marks: u8, text: &str) -> Frame {
         best.action |= found.action;
         if (is_question && !strong) || (best.ask == Ask::Open && found.ask != Ask::Open) {
             strong = is_question;
-            best = Frame {
-                action: best.action,
-                ..found
-            };
+            best = Frame { action: best.action, ..found };
         }
     }
     if best.ask == Ask::Open {
         // `my card is lost when will I get a new one`: a question word inside, with no mark before it.
         let inside = words.iter().enumerate().skip(1).find(|(at, word)| {
-            word.mark.asks()
-                && words
-                    .get(at + 1)
-                    .is_some_and(|next| next.mark.helps() || next.mark == Mark::To)
+            word.mark.asks() && words.get(at + 1).is_some_and(|next| next.mark.helps() || next.mark == Mark::To)
         });
         if let Some((at, _)) = inside {
-            best = Frame {
-                action: best.action,
-                ..clause(words, at, text)
-            };
+            best = Frame { action: best.action, ..clause(words, at, text) };
         }
     }
     modality(words, &mut best);
@@ -134,11 +125,7 @@ fn opening(words: &[Word], start: usize) -> usize {
             return start;
         }
         let mark = |nth: usize| words.get(at + nth).map_or(Mark::None, |word| word.mark);
-        let content = |nth: usize| {
-            words
-                .get(at + nth)
-                .is_some_and(|word| word.flags & (CONTENT | NUMBER) != 0)
-        };
+        let content = |nth: usize| words.get(at + nth).is_some_and(|word| word.flags & (CONTENT | NUMBER) != 0);
         if mark(0) == Mark::Please || mark(0) == Mark::Joint {
             at += 1;
             continue;
@@ -160,9 +147,9 @@ fn opening(words: &[Word], start: usize) -> usize {
             while matches!(mark(after), Mark::Possessive | Mark::To | Mark::Tell | Mark::Please) && !content(after) {
                 after += 1;
             }
-            let more = words
-                .get(at + after)
-                .is_some_and(|word| word.mark.asks() || word.mark == Mark::Whether || word.mark.helps());
+            let more = words.get(at + after).is_some_and(|word| {
+                word.mark.asks() || word.mark == Mark::Whether || word.mark.helps()
+            });
             if more {
                 at += after;
                 if words[at].mark == Mark::Whether {
@@ -187,10 +174,7 @@ fn clause(words: &[Word], start: usize, text: &str) -> Frame {
     if mark(at).places() && mark(at + 1).asks() {
         at += 1;
     }
-    let mut frame = Frame {
-        ask_word: place(at),
-        ..Frame::default()
-    };
+    let mut frame = Frame { ask_word: place(at), ..Frame::default() };
     let Some(first) = words.get(at) else {
         return frame;
     };
@@ -202,11 +186,7 @@ fn clause(words: &[Word], start: usize, text: &str) -> Frame {
         Mark::Where => frame.ask = Ask::Where,
         Mark::Why => frame.ask = Ask::Why,
         // `how hard is it`: a degree, not a way.
-        Mark::How
-            if words
-                .get(at + 1)
-                .is_some_and(|word| word.flags & CONTENT != 0 && !word.known().action) =>
-        {
+        Mark::How if words.get(at + 1).is_some_and(|word| word.flags & CONTENT != 0 && !word.known().action) => {
             frame.ask = Ask::HowOther;
         }
         Mark::How => frame.ask = Ask::How,
@@ -223,17 +203,14 @@ fn clause(words: &[Word], start: usize, text: &str) -> Frame {
             frame.definition = ask == Ask::What
                 && mark(at + 1).helps()
                 && !matches!(mark(at + 2), Mark::Subject | Mark::Need)
-                && words
-                    .get(at + 2)
-                    .is_some_and(|word| word.mark == Mark::Article || word.stem_is_raw());
+                && words.get(at + 2).is_some_and(|word| word.mark == Mark::Article || word.stem_is_raw());
             frame.ask_word = place(word);
         }
         Mark::Whether if start != at => frame.ask = Ask::YesNo,
         mark if mark.helps() && !(mark == Mark::Need && first.flags & CLAUSE == 0) => yes_no(words, at, &mut frame),
         Mark::Tell => frame.ask = Ask::Tell,
-        Mark::Subject
-            if matches!(mark(at + 1), Mark::Want | Mark::Need | Mark::Must)
-                || (mark(at + 1) == Mark::Would && mark(at + 2) == Mark::Want) =>
+        Mark::Subject if matches!(mark(at + 1), Mark::Want | Mark::Need | Mark::Must)
+            || (mark(at + 1) == Mark::Would && mark(at + 2) == Mark::Want) =>
         {
             frame.ask = Ask::Want;
         }
@@ -268,86 +245,17 @@ fn yes_no(words: &[Word], at: usize, frame: &mut Frame) {
         }
     } else if you && words.get(at + 2).is_some_and(|word| word.mark == Mark::Tell) {
         frame.ask = Ask::Tell;
-    } else if words
-        .get(at + 1)
-        .is_some_and(|word| word.raw == const { hash("there") })
-    {
+    } else if words.get(at + 1).is_some_and(|word| word.raw == const { hash("there") }) {
         frame.by_noun = true;
-        if words[at..]
-            .iter()
-            .take(5)
-            .any(|word| const { hashes(["way", "ways", "anyway"]) }.contains(&word.raw))
-        {
+        if words[at..].iter().take(5).any(|word| const { hashes(["way", "ways", "anyway"]) }.contains(&word.raw)) {
             frame.ask = Ask::How;
         }
     }
 }
 
 /// Nouns that say what is asked for, and what that is.
-const NOUNS: [u64; 30] = hashes([
-    "cost",
-    "price",
-    "fee",
-    "charge",
-    "fare",
-    "reason",
-    "cause",
-    "causes",
-    "reasons",
-    "way",
-    "ways",
-    "process",
-    "procedure",
-    "method",
-    "steps",
-    "step",
-    "instructions",
-    "duration",
-    "timeframe",
-    "turnaround",
-    "deadline",
-    "date",
-    "time",
-    "hours",
-    "times",
-    "schedule",
-    "location",
-    "address",
-    "number",
-    "frequency",
-]);
-const NOUN_ASKS: [Ask; 30] = [
-    Ask::HowMuch,
-    Ask::HowMuch,
-    Ask::HowMuch,
-    Ask::HowMuch,
-    Ask::HowMuch,
-    Ask::Why,
-    Ask::Why,
-    Ask::Why,
-    Ask::Why,
-    Ask::How,
-    Ask::How,
-    Ask::How,
-    Ask::How,
-    Ask::How,
-    Ask::How,
-    Ask::How,
-    Ask::How,
-    Ask::HowLong,
-    Ask::HowLong,
-    Ask::HowLong,
-    Ask::When,
-    Ask::When,
-    Ask::When,
-    Ask::When,
-    Ask::When,
-    Ask::When,
-    Ask::Where,
-    Ask::Where,
-    Ask::HowMany,
-    Ask::HowOften,
-];
+const NOUNS: [u64; 30] = hashes(["cost", "price", "fee", "charge", "fare", "reason", "cause", "causes", "reasons", "way", "ways", "process", "procedure", "method", "steps", "step", "instructions", "duration", "timeframe", "turnaround", "deadline", "date", "time", "hours", "times", "schedule", "location", "address", "number", "frequency"]);
+const NOUN_ASKS: [Ask; 30] = [Ask::HowMuch, Ask::HowMuch, Ask::HowMuch, Ask::HowMuch, Ask::HowMuch, Ask::Why, Ask::Why, Ask::Why, Ask::Why, Ask::How, Ask::How, Ask::How, Ask::How, Ask::How, Ask::How, Ask::How, Ask::How, Ask::HowLong, Ask::HowLong, Ask::HowLong, Ask::When, Ask::When, Ask::When, Ask::When, Ask::When, Ask::When, Ask::Where, Ask::Where, Ask::HowMany, Ask::HowOften];
 
 /// `what is the price of`: the noun says what is asked for.
 fn what(words: &[Word], at: usize) -> (Ask, usize) {
@@ -355,19 +263,14 @@ fn what(words: &[Word], at: usize) -> (Ask, usize) {
         if matches!(word.mark, Mark::Subject) {
             // `what do I (have to) do to`, `what should I do to`
             let doing = words[nth..].iter().take(5).any(|word| word.raw == const { hash("do") });
-            let aim = words[nth..]
-                .iter()
-                .take(6)
-                .any(|word| matches!(word.mark, Mark::To | Mark::Whether));
+            let aim = words[nth..].iter().take(6).any(|word| matches!(word.mark, Mark::To | Mark::Whether));
             return if doing && aim { (Ask::How, at) } else { (Ask::What, at) };
         }
         if word.mark.places() || word.flags & CLAUSE != 0 || word.mark == Mark::Possessive && nth > at + 2 {
             break;
         }
         // Only the head of its group: `the date` but not `the date format`.
-        let head = words
-            .get(nth + 1)
-            .is_none_or(|next| next.flags & CONTENT == 0 || next.flags & CLAUSE != 0);
+        let head = words.get(nth + 1).is_none_or(|next| next.flags & CONTENT == 0 || next.flags & CLAUSE != 0);
         if head && let Some(found) = NOUNS.iter().position(|noun| *noun == word.raw) {
             return (NOUN_ASKS[found], nth);
         }
@@ -380,9 +283,7 @@ fn command(words: &[Word], start: usize, at: usize, text: &str, frame: &mut Fram
     let mut at = at;
     // `go ahead and`, `I want you to`, `help me`
     if words.get(at).is_some_and(|word| word.raw == const { hash("go") })
-        && words
-            .get(at + 1)
-            .is_some_and(|word| word.raw == const { hash("ahead") })
+        && words.get(at + 1).is_some_and(|word| word.raw == const { hash("ahead") })
     {
         at = (at + 3).min(words.len().saturating_sub(1));
     }
@@ -394,16 +295,8 @@ fn command(words: &[Word], start: usize, at: usize, text: &str, frame: &mut Fram
     let object = next.is_some_and(|word| {
         matches!(
             word.mark,
-            Mark::Possessive
-                | Mark::Article
-                | Mark::Pointing
-                | Mark::All
-                | Mark::Any
-                | Mark::To
-                | Mark::From
-                | Mark::For
-                | Mark::On
-                | Mark::Subject
+            Mark::Possessive | Mark::Article | Mark::Pointing | Mark::All | Mark::Any | Mark::To | Mark::From | Mark::For
+                | Mark::On | Mark::Subject
         ) || word.flags & NUMBER != 0
     });
     let named = next.is_some_and(|word| word.flags & CONTENT != 0 && word.mark == Mark::None);
@@ -411,17 +304,13 @@ fn command(words: &[Word], start: usize, at: usize, text: &str, frame: &mut Fram
     // `exchange rate`, `transfer limit`: many of these verbs are nouns too.
     let noun = const {
         hashes([
-            "exchange", "transfer", "order", "charge", "bill", "credit", "debit", "refund", "post", "mark", "log",
-            "wire", "return", "call", "ship", "claim", "change", "lock", "hire", "update", "release", "issue", "link",
-            "port", "text", "message", "report", "book", "play", "share", "top", "empty", "clear", "open", "track",
-            "push",
+            "exchange", "transfer", "order", "charge", "bill", "credit", "debit", "refund", "post", "mark", "log", "wire",
+            "return", "call", "ship", "claim", "change", "lock", "hire", "update", "release", "issue", "link", "port", "text",
+            "message", "report", "book", "play", "share", "top", "empty", "clear", "open", "track", "push",
         ])
     }
     .contains(&verb.raw);
-    let aimed = words[at + 1..]
-        .iter()
-        .take(6)
-        .any(|word| matches!(word.mark, Mark::To | Mark::From | Mark::Possessive));
+    let aimed = words[at + 1..].iter().take(6).any(|word| matches!(word.mark, Mark::To | Mark::From | Mark::Possessive));
     let named = named && (!noun || aimed) && verb.flags & SENTENCE != 0;
     if verb.flags & (SENTENCE | CAPITAL) == CAPITAL {
         return;
@@ -440,10 +329,7 @@ fn tense(words: &[Word], at: usize, frame: &mut Frame) {
         }
         let found = match word.mark {
             Mark::Past => {
-                let state = words[nth + 1..]
-                    .iter()
-                    .take(4)
-                    .any(|word| word.flags & CONTENT != 0 && !word.stem_is_raw());
+                let state = words[nth + 1..].iter().take(4).any(|word| word.flags & CONTENT != 0 && !word.stem_is_raw());
                 let be = word.raw == const { hash("was") } || word.raw == const { hash("were") };
                 if be && state { Tense::PastPassive } else { Tense::Past }
             }

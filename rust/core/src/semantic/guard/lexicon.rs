@@ -195,52 +195,10 @@ impl Lexicon {
 
     fn read_values(&mut self) {
         const NAMED: [&str; 47] = [
-            "january",
-            "february",
-            "march",
-            "april",
-            "may",
-            "june",
-            "july",
-            "august",
-            "september",
-            "october",
-            "november",
-            "december",
-            "jan",
-            "feb",
-            "mar",
-            "apr",
-            "jun",
-            "jul",
-            "aug",
-            "sep",
-            "sept",
-            "oct",
-            "nov",
-            "dec",
-            "monday",
-            "tuesday",
-            "wednesday",
-            "thursday",
-            "friday",
-            "saturday",
-            "sunday",
-            "mon",
-            "tue",
-            "tues",
-            "wed",
-            "thu",
-            "thur",
-            "thurs",
-            "fri",
-            "mondays",
-            "tuesdays",
-            "wednesdays",
-            "thursdays",
-            "fridays",
-            "saturdays",
-            "sundays",
+            "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+            "december", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "monday",
+            "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "mon", "tue", "tues", "wed", "thu",
+            "thur", "thurs", "fri", "mondays", "tuesdays", "wednesdays", "thursdays", "fridays", "saturdays", "sundays",
             "tonight",
         ];
         for (word, currency) in MONEY {
@@ -252,16 +210,7 @@ impl Lexicon {
             entry.month = month(word).unwrap_or(0);
             entry.weekday = weekday(word).unwrap_or(0);
         }
-        for word in [
-            "yesterday",
-            "today",
-            "tomorrow",
-            "noon",
-            "midday",
-            "midnight",
-            "a",
-            "an",
-        ] {
+        for word in ["yesterday", "today", "tomorrow", "noon", "midday", "midnight", "a", "an"] {
             self.entry(word).value = true;
         }
         for entry in &mut self.entries {

@@ -6,8 +6,8 @@
 //! only the guards for numbers, codes, names and languages hold, and [`Question::needs_strict`] says so.
 
 mod align;
-mod form;
 mod frame;
+mod form;
 mod language;
 mod lexicon;
 mod mark;

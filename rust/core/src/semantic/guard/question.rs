@@ -5,9 +5,7 @@ use super::language;
 use super::lexicon::{Entry, Kind as Class, hash, hashes, lexicon};
 use super::mark::Mark;
 use super::quantity::{Kind, Quantity};
-use super::split::{
-    CAPITAL, CLAUSE, CODE, CONTENT, MOST_WORDS, NUMBER, OWNER, Piece, Pieces, SENTENCE, SHOUT, readable,
-};
+use super::split::{CAPITAL, CLAUSE, CODE, CONTENT, MOST_WORDS, NUMBER, OWNER, Piece, Pieces, SENTENCE, SHOUT, readable};
 use super::stem::{british, degree, negated, root, stem};
 
 /// One word, understood.
@@ -88,13 +86,7 @@ impl Question {
         let loud = !clean.bytes().any(|octet| octet.is_ascii_lowercase());
         let mut words = Vec::with_capacity(pieces.list.len());
         let mut quantities = Vec::new();
-        values(
-            &pieces,
-            language == language::ENGLISH,
-            &mut words,
-            &mut quantities,
-            loud,
-        );
+        values(&pieces, language == language::ENGLISH, &mut words, &mut quantities, loud);
         degrees(&mut words);
         places(&mut words);
         let title_case = is_title_case(&words);
@@ -164,11 +156,7 @@ fn values(pieces: &Pieces, english: bool, words: &mut Vec<Word>, quantities: &mu
     let list = &pieces.list;
     let mut at = 0;
     while at < list.len() {
-        let used = if english {
-            value(pieces, at, quantities)
-        } else {
-            written_value(&list[at], quantities)
-        };
+        let used = if english { value(pieces, at, quantities) } else { written_value(&list[at], quantities) };
         for (nth, piece) in list[at..at + used.max(1)].iter().enumerate() {
             let mut word = understand(pieces.of_piece(piece), piece, english, loud);
             if used == 0 && piece.literal.is_some() {
@@ -193,14 +181,10 @@ fn dates(quantities: &mut [Quantity]) {
     for at in 0..quantities.len() {
         let month = |index: Option<usize>| {
             index.and_then(|index| quantities.get(index)).is_some_and(|one| {
-                one.kind == Kind::Month
-                    && (one.start.abs_diff(quantities[at].end) <= 4 || one.end.abs_diff(quantities[at].start) <= 2)
+                one.kind == Kind::Month && (one.start.abs_diff(quantities[at].end) <= 4 || one.end.abs_diff(quantities[at].start) <= 2)
             })
         };
-        if quantities[at].kind == Kind::Plain
-            && quantities[at].value <= 31.0
-            && (month(at.checked_sub(1)) || month(Some(at + 1)))
-        {
+        if quantities[at].kind == Kind::Plain && quantities[at].value <= 31.0 && (month(at.checked_sub(1)) || month(Some(at + 1))) {
             quantities[at].kind = Kind::MonthDay;
         }
     }
@@ -222,42 +206,9 @@ fn written_value(piece: &Piece, quantities: &mut Vec<Quantity>) -> usize {
 
 /// Nouns whose number is a name.
 const NUMBERED: &[&str] = &[
-    "version",
-    "code",
-    "error",
-    "order",
-    "ticket",
-    "case",
-    "claim",
-    "invoice",
-    "booking",
-    "reference",
-    "ref",
-    "model",
-    "id",
-    "account",
-    "flight",
-    "policy",
-    "cheque",
-    "article",
-    "section",
-    "chapter",
-    "port",
-    "status",
-    "release",
-    "build",
-    "parcel",
-    "issue",
-    "request",
-    "contract",
-    "form",
-    "line",
-    "gate",
-    "platform",
-    "bus",
-    "highway",
-    "route",
-    "rfc",
+    "version", "code", "error", "order", "ticket", "case", "claim", "invoice", "booking", "reference", "ref", "model",
+    "id", "account", "flight", "policy", "cheque", "article", "section", "chapter", "port", "status", "release", "build",
+    "parcel", "issue", "request", "contract", "form", "line", "gate", "platform", "bus", "highway", "route", "rfc",
 ];
 
 /// Read a value that begins at a piece; how many pieces it takes, 0 for none.
@@ -272,29 +223,16 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
     let is_named = |before: usize| {
         let piece = &list[before];
         (piece.flags & CAPITAL != 0 && piece.flags & SENTENCE == 0)
-            || tables
-                .at(tables.find(piece.raw))
-                .members
-                .iter()
-                .any(|(class, _)| tables.kind(*class) == Class::Name)
+            || tables.at(tables.find(piece.raw)).members.iter().any(|(class, _)| tables.kind(*class) == Class::Name)
     };
     let mut put = |kind, value, pieces: usize, optional| {
         let end = list[(at + pieces - 1).min(list.len() - 1)].end;
-        quantities.push(Quantity {
-            kind,
-            value,
-            count: value,
-            start: first.start,
-            end,
-            optional,
-        });
+        quantities.push(Quantity { kind, value, count: value, start: first.start, end, optional });
         pieces
     };
     // `version 3.10`, `order 55120`: a name in digits.
     if first.literal.is_some_and(|literal| literal.kind == Kind::Plain)
-        && at
-            .checked_sub(1)
-            .is_some_and(|before| NUMBERED.contains(&text(before)) || (letters.contains('.') && is_named(before)))
+        && at.checked_sub(1).is_some_and(|before| NUMBERED.contains(&text(before)) || (letters.contains('.') && is_named(before)))
         && entry(at + 1).is_none_or(|next| next.unit.0 == 0)
     {
         return 0;
@@ -309,18 +247,10 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
         }
         if known.month > 0 {
             let month = known.month;
-            let near = |index: Option<usize>| {
-                index.is_some_and(|index| list.get(index).is_some_and(|piece| piece.literal.is_some()))
-            };
+            let near = |index: Option<usize>| index.is_some_and(|index| list.get(index).is_some_and(|piece| piece.literal.is_some()));
             let before = at.checked_sub(1).map_or("", text);
-            let dated = matches!(
-                before,
-                "in" | "of" | "by" | "since" | "until" | "last" | "next" | "from" | "to" | "till"
-            );
-            let clear = !matches!(
-                letters,
-                "may" | "march" | "mar" | "sec" | "dec" | "jan" | "sep" | "apr" | "jun"
-            );
+            let dated = matches!(before, "in" | "of" | "by" | "since" | "until" | "last" | "next" | "from" | "to" | "till");
+            let clear = !matches!(letters, "may" | "march" | "mar" | "sec" | "dec" | "jan" | "sep" | "apr" | "jun");
             if clear || near(Some(at + 1)) || near(at.checked_sub(1)) || (dated && first.flags & CAPITAL != 0) {
                 return put(Kind::Month, f64::from(month), 1, false);
             }
@@ -351,23 +281,13 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
     {
         let scale = entry(at + 2).map_or(1.0, |entry| entry.number.max(1.0));
         let scale = if scale >= 1000.0 { scale } else { 1.0 };
-        return put(
-            Kind::Money(known.money),
-            literal.value * scale,
-            if scale > 1.0 { 3 } else { 2 },
-            false,
-        );
+        return put(Kind::Money(known.money), literal.value * scale, if scale > 1.0 { 3 } else { 2 }, false);
     }
     let (mut number, mut count) = match first.literal {
         Some(literal) if literal.kind != Kind::Plain => match literal.kind {
             // `$5 million`
             Kind::Money(_) if entry(at + 1).is_some_and(|entry| entry.number >= 1000.0) => {
-                return put(
-                    literal.kind,
-                    literal.value * entry(at + 1).map_or(1.0, |entry| entry.number),
-                    2,
-                    false,
-                );
+                return put(literal.kind, literal.value * entry(at + 1).map_or(1.0, |entry| entry.number), 2, false);
             }
             kind => {
                 put(kind, literal.value, 1, false);
@@ -399,9 +319,7 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
             break;
         }
         count += 1;
-        if text(at + count) == "and"
-            && (number == 0.0 || number >= 100.0)
-            && entry(at + count + 1).is_some_and(|e| e.number > 0.0)
+        if text(at + count) == "and" && (number == 0.0 || number >= 100.0) && entry(at + count + 1).is_some_and(|e| e.number > 0.0)
         {
             count += 1;
         }
@@ -430,34 +348,12 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
     if next == "o'clock" {
         return put(Kind::Time, number * 60.0, count + 1, false);
     }
-    if alone {
-        0
-    } else {
-        put(Kind::Plain, number, count, false)
-    }
+    if alone { 0 } else { put(Kind::Plain, number, count, false) }
 }
 
 /// Capitals that make another word of a small one: `IT`, `US`, `WHO`.
 fn is_acronym(letters: &str, piece: &Piece, loud: bool) -> bool {
-    !loud
-        && piece.flags & SHOUT != 0
-        && matches!(
-            letters,
-            "it" | "us"
-                | "who"
-                | "me"
-                | "am"
-                | "or"
-                | "in"
-                | "may"
-                | "will"
-                | "can"
-                | "all"
-                | "so"
-                | "do"
-                | "an"
-                | "as"
-        )
+    !loud && piece.flags & SHOUT != 0 && matches!(letters, "it" | "us" | "who" | "me" | "am" | "or" | "in" | "may" | "will" | "can" | "all" | "so" | "do" | "an" | "as")
         && letters != "all"
 }
 
@@ -524,19 +420,11 @@ fn understand(letters: &str, piece: &Piece, english: bool, loud: bool) -> Word {
         }
     }
     british(&mut base);
-    let short = if base.len() >= 6 {
-        base.strip_suffix('e').unwrap_or(&base)
-    } else {
-        &base
-    };
+    let short = if base.len() >= 6 { base.strip_suffix('e').unwrap_or(&base) } else { &base };
     word.stem = hash(short);
     word.root = hash(root(&base));
     word.base = negated(&base).map_or(0, |rest| {
-        hash(if rest.len() >= 6 {
-            rest.strip_suffix('e').unwrap_or(rest)
-        } else {
-            rest
-        })
+        hash(if rest.len() >= 6 { rest.strip_suffix('e').unwrap_or(rest) } else { rest })
     });
     word
 }
@@ -586,8 +474,7 @@ fn places(words: &mut [Word]) {
 
 fn is_verb(word: &Word) -> bool {
     const VERBS: [u64; 14] = hashes([
-        "convert", "change", "use", "see", "take", "find", "check", "go", "visit", "learn", "travel", "bring", "eat",
-        "own",
+        "convert", "change", "use", "see", "take", "find", "check", "go", "visit", "learn", "travel", "bring", "eat", "own",
     ]);
     word.known().action && word.plain || VERBS.contains(&word.raw)
 }
@@ -608,12 +495,7 @@ fn is_code(text: &str) -> bool {
         match octet {
             b'{' | b'}' | b';' => signs += 2,
             b'`' if text[at..].starts_with("```") => return true,
-            b'=' | b'<' | b'>'
-                if text
-                    .as_bytes()
-                    .get(at + 1)
-                    .is_some_and(|next| matches!(next, b'=' | b'/' | b'>')) =>
-            {
+            b'=' | b'<' | b'>' if text.as_bytes().get(at + 1).is_some_and(|next| matches!(next, b'=' | b'/' | b'>')) => {
                 signs += 3;
             }
             b'(' if text.as_bytes().get(at + 1) == Some(&b')') => signs += 2,
@@ -632,8 +514,5 @@ fn is_code(text: &str) -> bool {
 
 /// The classes a word belongs to that are of one kind.
 pub(super) fn class_of(word: &Word) -> impl Iterator<Item = (Class, u16, u16)> {
-    word.known()
-        .members
-        .iter()
-        .map(|&(class, member)| (lexicon().kind(class), class, member))
+    word.known().members.iter().map(|&(class, member)| (lexicon().kind(class), class, member))
 }

@@ -124,14 +124,9 @@ impl Pieces {
         }
         let body = chunk.trim_start_matches(OPENING);
         let at = at + (chunk.len() - body.len());
-        let open = body
-            .trim_end_matches(|c: char| !(c.is_alphanumeric() || matches!(c, '%' | '+' | '#' | '$' | '€' | '£' | '¢')));
+        let open = body.trim_end_matches(|c: char| !(c.is_alphanumeric() || matches!(c, '%' | '+' | '#' | '$' | '€' | '£' | '¢')));
         let closing = &body[open.len()..];
-        let open = if closing.starts_with("()") {
-            &body[..open.len() + 2]
-        } else {
-            open
-        };
+        let open = if closing.starts_with("()") { &body[..open.len() + 2] } else { open };
         if open.is_empty() {
             match body {
                 "->" | "→" | "=>" | "-->" => self.word("to", at, at + body.len(), 0),
@@ -166,12 +161,9 @@ impl Pieces {
             return self.word(&lower, at, at + open.len(), CAPITAL);
         }
         let value = match lower.strip_suffix('m') {
-            Some(body) if open.ends_with('M') && body.bytes().all(|c| c.is_ascii_digit() || c == b'.') => literal(body)
-                .map(|one| Literal {
-                    value: one.value * 1e6,
-                    count: one.value * 1e6,
-                    ..one
-                }),
+            Some(body) if open.ends_with('M') && body.bytes().all(|c| c.is_ascii_digit() || c == b'.') => {
+                literal(body).map(|one| Literal { value: one.value * 1e6, count: one.value * 1e6, ..one })
+            }
             _ => literal(&lower),
         };
         if let Some(value) = value {
@@ -198,11 +190,7 @@ impl Pieces {
             && second.value > 0.0
         {
             let value = first.value / second.value;
-            let fraction = Literal {
-                kind: first.kind,
-                value,
-                count: value,
-            };
+            let fraction = Literal { kind: first.kind, value, count: value };
             return self.push(&lower, at, at + open.len(), NUMBER, Some(fraction));
         }
         self.code(open, at);
@@ -224,8 +212,7 @@ impl Pieces {
         let mut slash = false;
         for (here, character) in open.char_indices().chain([(open.len(), ' ')]) {
             let inside = start.is_some() && character == '\'' && open[here + 1..].starts_with(char::is_alphabetic);
-            let signed =
-                start.is_some() && matches!(character, '+' | '#') && !open[here..].contains(char::is_alphabetic);
+            let signed = start.is_some() && matches!(character, '+' | '#') && !open[here..].contains(char::is_alphabetic);
             // `non-resident` is one word, as `nonresident` is.
             let prefix = character == '-' && start.is_some_and(|from| open[from..here].eq_ignore_ascii_case("non"));
             if character.is_alphanumeric() || is_combining_mark(character) || inside || signed || prefix {
@@ -250,22 +237,17 @@ impl Pieces {
         let mut capitals = word.chars().filter(|c| c.is_alphabetic()).peekable();
         if capitals.peek().is_some_and(|c| c.is_uppercase()) {
             flags |= CAPITAL;
-            if word.chars().filter(|c| c.is_alphabetic()).nth(1).is_some() && capitals.all(char::is_uppercase) {
+            if word.chars().filter(|c| c.is_alphabetic()).nth(1).is_some()
+                && capitals.all(char::is_uppercase)
+            {
                 flags |= SHOUT;
             }
         }
         let from = self.letters.len();
         if word.is_ascii() {
-            self.letters.extend(
-                word.bytes()
-                    .filter(|octet| *octet != b'-')
-                    .map(|octet| char::from(octet.to_ascii_lowercase())),
-            );
+            self.letters.extend(word.bytes().filter(|octet| *octet != b'-').map(|octet| char::from(octet.to_ascii_lowercase())));
         } else {
-            let letters = word
-                .nfd()
-                .filter(|c| !matches!(c, '\u{300}'..='\u{36f}'))
-                .flat_map(char::to_lowercase);
+            let letters = word.nfd().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')).flat_map(char::to_lowercase);
             self.letters.extend(letters);
         }
         self.apostrophes(from, at, end, flags);
@@ -370,20 +352,9 @@ impl Pieces {
                     self.letters.push_str(word);
                     let to = u32::try_from(self.letters.len()).unwrap_or(0);
                     let flags = if made.is_empty() { flags & !(CAPITAL | SHOUT) } else { 0 };
-                    let literal = word.parse().ok().map(|value| Literal {
-                        kind: Kind::Plain,
-                        value,
-                        count: value,
-                    });
+                    let literal = word.parse().ok().map(|value| Literal { kind: Kind::Plain, value, count: value });
                     let number = if literal.is_some() { NUMBER } else { 0 };
-                    made.push(Piece {
-                        raw: hash(word),
-                        letters: (from, to),
-                        start,
-                        end,
-                        flags: flags | number,
-                        literal,
-                    });
+                    made.push(Piece { raw: hash(word), letters: (from, to), start, end, flags: flags | number, literal });
                 }
                 let step = made.len();
                 self.list.splice(at..at + count, made);

@@ -144,11 +144,7 @@ pub(super) fn root(stem: &str) -> &str {
         return stem;
     }
     // Countries and those from there.
-    if let Some(rest) = stem
-        .strip_suffix("ian")
-        .or_else(|| stem.strip_suffix("ia"))
-        .filter(|rest| rest.len() >= 3)
-    {
+    if let Some(rest) = stem.strip_suffix("ian").or_else(|| stem.strip_suffix("ia")).filter(|rest| rest.len() >= 3) {
         return rest;
     }
     for ending in ENDINGS {

@@ -10,12 +10,7 @@ use super::split::{CAPITAL, CODE, CONTENT, NUMBER, SENTENCE, SHOUT};
 
 fn guard_of(left: Option<&Quantity>, right: Option<&Quantity>) -> Guard {
     let dated = |one: Option<&Quantity>| {
-        one.is_some_and(|one| {
-            matches!(
-                one.kind,
-                Kind::Day | Kind::Month | Kind::MonthDay | Kind::Weekday | Kind::Relative | Kind::Time
-            )
-        })
+        one.is_some_and(|one| matches!(one.kind, Kind::Day | Kind::Month | Kind::MonthDay | Kind::Weekday | Kind::Relative | Kind::Time))
     };
     if dated(left) || dated(right) {
         return Guard::Date;
@@ -37,9 +32,7 @@ pub(super) fn values(found: &mut Found<'_>) {
         return;
     }
     for (one, other) in unequal(&left.quantities, &right.quantities) {
-        let piece = |question: &'_ Question, one: Option<&Quantity>| {
-            one.map_or(String::new(), |one| question.piece(one.start, one.end).to_owned())
-        };
+        let piece = |question: &'_ Question, one: Option<&Quantity>| one.map_or(String::new(), |one| question.piece(one.start, one.end).to_owned());
         // The same digits with another unit: it is the unit that differs.
         let guard = guard_of(one, other);
         found.add(guard, &piece(left, one), &piece(right, other));
@@ -78,11 +71,7 @@ fn is_name(question: &Question, word: &Word) -> bool {
 /// Does the word only complete a name that both texts have (`Donald` before `Trump`)?
 fn completes(question: &Question, at: usize, partners: &[Option<u16>]) -> bool {
     question.words.get(at + 1).is_some_and(|next| {
-        next.is(CAPITAL)
-            && next.is(CONTENT)
-            && !next.is(SENTENCE)
-            && partners[at + 1].is_some()
-            && !question.words[at].is(SHOUT)
+        next.is(CAPITAL) && next.is(CONTENT) && !next.is(SENTENCE) && partners[at + 1].is_some() && !question.words[at].is(SHOUT)
     })
 }
 
@@ -94,11 +83,7 @@ fn is_spelled_out(question: &Question, word: &Word, other: &Question) -> bool {
     }
     other.words.windows(letters.len().max(1)).any(|words| {
         words.iter().zip(letters).all(|(word, letter)| {
-            other
-                .of(word)
-                .as_bytes()
-                .first()
-                .is_some_and(|first| first.eq_ignore_ascii_case(letter))
+            other.of(word).as_bytes().first().is_some_and(|first| first.eq_ignore_ascii_case(letter))
         })
     })
 }
@@ -124,8 +109,7 @@ pub(super) fn names(found: &mut Found<'_>, aligned: &Alignment) {
     for nth in 0..a.len().max(b.len()) {
         let one = a.get(nth).map(|&at| &left.words[at]);
         let other = b.get(nth).map(|&at| &right.words[at]);
-        if one.is_some_and(|one| spelled_by(right, one, left)) || other.is_some_and(|one| spelled_by(left, one, right))
-        {
+        if one.is_some_and(|one| spelled_by(right, one, left)) || other.is_some_and(|one| spelled_by(left, one, right)) {
             continue;
         }
         // The word of the other side that stands there, when it is not a name by its letters (all small).
@@ -139,11 +123,7 @@ pub(super) fn names(found: &mut Found<'_>, aligned: &Alignment) {
 
 /// Is the word part of a name that the other text writes by its first letters?
 fn spelled_by(other: &Question, word: &Word, question: &Question) -> bool {
-    let first = question
-        .of(word)
-        .chars()
-        .next()
-        .map(|letter| letter.to_ascii_lowercase());
+    let first = question.of(word).chars().next().map(|letter| letter.to_ascii_lowercase());
     other.words.iter().any(|short| {
         short.is(SHOUT)
             && is_spelled_out(other, short, question)
@@ -219,13 +199,15 @@ pub(super) fn opposites(found: &mut Found<'_>, aligned: &Alignment) {
 /// Two members of one class (`premium` and `basic`, `debit` and `credit`); or one named on one side only.
 pub(super) fn classes(found: &mut Found<'_>, aligned: &Alignment) {
     for (one, other) in pairs(found, aligned) {
-        if let Some(guard) = class_guard(one, other) {
+        if let Some(guard) = class_guard(one, other)
+        {
             found.words(guard, Some(one), Some(other));
         }
     }
     let (left, right) = (found.left, found.right);
-    let added =
-        |words: &[Word], only: &[u16]| -> Option<Word> { only.iter().map(|&at| words[usize::from(at)]).find(narrows) };
+    let added = |words: &[Word], only: &[u16]| -> Option<Word> {
+        only.iter().map(|&at| words[usize::from(at)]).find(narrows)
+    };
     if aligned.only_right.is_empty() && aligned.shared > 0 {
         if let Some(word) = added(&left.words, &aligned.only_left) {
             found.words(Guard::Qualifier, Some(&word), None);
@@ -246,17 +228,13 @@ fn condition(question: &Question, only: &[u16]) -> Option<(usize, usize)> {
     let at = usize::from(*only.first()?);
     let from = (at.saturating_sub(3)..at).rev().find(|&before| {
         let word = &question.words[before];
-        matches!(
-            word.mark,
-            Mark::As | Mark::For | Mark::With | Mark::Without | Mark::Whether
-        ) || const { super::lexicon::hashes(["during", "while", "despite"]) }.contains(&word.raw)
+        matches!(word.mark, Mark::As | Mark::For | Mark::With | Mark::Without | Mark::Whether)
+            || const { super::lexicon::hashes(["during", "while", "despite"]) }.contains(&word.raw)
     })?;
     let whole = question.words[from + 1..at].iter().all(|word| !word.is(CONTENT)) && from > 0;
     // `while using`, `without going`: the same said at more length.
     let noun = question.words[at].stem_is_raw() || question.words[at].plural;
-    (whole && noun && only.len() <= 2)
-        .then(|| usize::from(*only.last().unwrap_or(&0)))
-        .map(|last| (from, last))
+    (whole && noun && only.len() <= 2).then(|| usize::from(*only.last().unwrap_or(&0))).map(|last| (from, last))
 }
 
 /// Does the word narrow what is asked to one kind of it?
@@ -273,13 +251,7 @@ pub(super) fn degrees(found: &mut Found<'_>, aligned: &Alignment) {
             found.words(Guard::Comparison, Some(one), Some(other));
         }
     }
-    let least = |question: &Question| {
-        question
-            .words
-            .iter()
-            .find(|word| matches!(word.mark, Mark::Least | Mark::Most))
-            .copied()
-    };
+    let least = |question: &Question| question.words.iter().find(|word| matches!(word.mark, Mark::Least | Mark::Most)).copied();
     if let (Some(one), Some(other)) = (least(found.left), least(found.right))
         && one.mark != other.mark
     {
@@ -288,11 +260,7 @@ pub(super) fn degrees(found: &mut Found<'_>, aligned: &Alignment) {
 }
 
 pub(super) fn partners(aligned: &Alignment) -> impl Iterator<Item = (usize, usize)> {
-    aligned
-        .left
-        .iter()
-        .enumerate()
-        .filter_map(|(i, j)| j.map(|j| (i, usize::from(j))))
+    aligned.left.iter().enumerate().filter_map(|(i, j)| j.map(|j| (i, usize::from(j))))
 }
 
 /// The same sentence but for one word or group of words, which is no synonym: another product, modifier or object.
@@ -302,10 +270,7 @@ pub(super) fn substitutions(found: &mut Found<'_>, aligned: &Alignment) {
     }
     let told = |guard| {
         use Guard::{Currency, Date, Language, Name, Negation, Opposite, Qualifier, Unit};
-        matches!(
-            guard,
-            Opposite | Name | Qualifier | Negation | Language | Currency | Unit | Date
-        )
+        matches!(guard, Opposite | Name | Qualifier | Negation | Language | Currency | Unit | Date)
     };
     if aligned.shared == 0 || found.reasons.iter().any(|reason| told(reason.guard)) {
         return;
@@ -334,15 +299,8 @@ pub(super) fn substitutions(found: &mut Found<'_>, aligned: &Alignment) {
 
 /// The words around one without a partner that have none either.
 fn run(partners: &[Option<u16>], at: usize) -> (usize, usize) {
-    let first = (0..at)
-        .rev()
-        .take_while(|&before| partners[before].is_none())
-        .last()
-        .unwrap_or(at);
-    let last = (at + 1..partners.len())
-        .take_while(|&after| partners[after].is_none())
-        .last()
-        .unwrap_or(at);
+    let first = (0..at).rev().take_while(|&before| partners[before].is_none()).last().unwrap_or(at);
+    let last = (at + 1..partners.len()).take_while(|&after| partners[after].is_none()).last().unwrap_or(at);
     (first, last)
 }
 
@@ -365,7 +323,5 @@ fn meet(aligned: &Alignment, i: Option<usize>, j: Option<usize>) -> bool {
 }
 
 fn phrase(question: &Question, (first, last): (usize, usize)) -> String {
-    question
-        .piece(question.words[first].start, question.words[last].end)
-        .to_owned()
+    question.piece(question.words[first].start, question.words[last].end).to_owned()
 }

@@ -46,17 +46,12 @@ impl Bars {
     }
 
     pub(super) fn octets(&self) -> usize {
-        self.pairs
-            .iter()
-            .map(|(one, other)| 4 * (one.len() + other.len()))
-            .sum()
+        self.pairs.iter().map(|(one, other)| 4 * (one.len() + other.len())).sum()
     }
 
     /// All numbers of all pairs, for keeping.
     pub(super) fn numbers(&self) -> impl Iterator<Item = f32> {
-        self.pairs
-            .iter()
-            .flat_map(|(one, other)| one.iter().chain(other.iter()).copied())
+        self.pairs.iter().flat_map(|(one, other)| one.iter().chain(other.iter()).copied())
     }
 
     /// Read back what [`Bars::numbers`] gave; None when they are no whole pairs of finite vectors.

@@ -30,12 +30,10 @@ impl Groups {
     pub(super) fn insert(&mut self, entry: u64, answer: Option<u64>) {
         self.remove(entry);
         let known = answer.and_then(|digest| self.digests.get(&digest).copied());
-        let group = known
-            .filter(|group| self.groups.contains_key(group))
-            .unwrap_or_else(|| {
-                self.next += 1;
-                self.next
-            });
+        let group = known.filter(|group| self.groups.contains_key(group)).unwrap_or_else(|| {
+            self.next += 1;
+            self.next
+        });
         if let Some(digest) = answer {
             self.digests.insert(digest, group);
         }
@@ -94,11 +92,7 @@ impl Groups {
             return;
         }
         let size = |groups: &Self, key| groups.groups.get(&key).map_or(0, |group| group.members.len());
-        let (from, to) = if size(self, one) < size(self, other) {
-            (one, other)
-        } else {
-            (other, one)
-        };
+        let (from, to) = if size(self, one) < size(self, other) { (one, other) } else { (other, one) };
         let Some(moved) = self.groups.remove(&from) else {
             return;
         };

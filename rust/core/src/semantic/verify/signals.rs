@@ -134,10 +134,7 @@ impl Reading {
 /// The signals of two texts, in the order that the network was trained with.
 pub(super) fn compare(a: &Reading, b: &Reading) -> [f32; SIGNALS] {
     let extra = (only(a, b), only(b, a));
-    let (more, fewer) = (
-        extra.0.content.max(extra.1.content),
-        extra.0.content.min(extra.1.content),
-    );
+    let (more, fewer) = (extra.0.content.max(extra.1.content), extra.0.content.min(extra.1.content));
     let questions = (a.question, b.question);
     let differ = questions.0 != questions.1;
     let both = questions.0 > 0 && questions.1 > 0;
@@ -157,10 +154,7 @@ pub(super) fn compare(a: &Reading, b: &Reading) -> [f32; SIGNALS] {
     signals[place::ORDER] = order(a, b);
     signals[place::ONE_WORD] = flag(more == 1 && fewer == 1);
     signals[place::SAME_WORDS] = flag(extra.0.any + extra.1.any == 0);
-    signals[place::LENGTH] = share(
-        a.words.len().min(b.words.len()),
-        a.words.len().max(b.words.len()).max(1),
-    );
+    signals[place::LENGTH] = share(a.words.len().min(b.words.len()), a.words.len().max(b.words.len()).max(1));
     signals[place::EXTRA] = quarters(more);
     signals[place::EXTRA_MIN] = quarters(fewer);
     signals
@@ -184,29 +178,23 @@ fn swapped(a: &Reading, b: &Reading) -> bool {
     let alone = |beside: &Reading, pair: (u64, u64)| {
         beside.place(pair.1).is_some() && beside.directed().all(|other| other != pair)
     };
-    a.directed()
-        .filter(|&pair| alone(b, pair))
-        .any(|(preposition, _)| b.directed().any(|pair| pair.0 == preposition && alone(a, pair)))
+    a.directed().filter(|&pair| alone(b, pair)).any(|(preposition, _)| {
+        b.directed()
+            .any(|pair| pair.0 == preposition && alone(a, pair))
+    })
 }
 
 fn opposite(a: &Reading, b: &Reading) -> bool {
-    a.words
-        .iter()
-        .filter(|word| word.opposed && b.place(word.id).is_none())
-        .any(|word| {
-            let opposites = KNOWN.get(&word.id).map_or(&[][..], |known| &known.opposites);
-            opposites
-                .iter()
-                .any(|&other| b.place(other).is_some() && a.place(other).is_none())
-        })
+    a.words.iter().filter(|word| word.opposed && b.place(word.id).is_none()).any(|word| {
+        let opposites = KNOWN.get(&word.id).map_or(&[][..], |known| &known.opposites);
+        opposites.iter().any(|&other| b.place(other).is_some() && a.place(other).is_none())
+    })
 }
 
 fn excluded(a: &Reading, b: &Reading) -> bool {
     let classes = |text: &Reading| -> Vec<u8> { text.words.iter().filter_map(|word| Some(word.class?.0)).collect() };
     let theirs = classes(b);
-    classes(a)
-        .into_iter()
-        .any(|class| theirs.contains(&class) && !a.members_agree(b, class))
+    classes(a).into_iter().any(|class| theirs.contains(&class) && !a.members_agree(b, class))
 }
 
 /// Share of the pairs of shared content words that stand in another order; places are those of the first use.
@@ -244,9 +232,9 @@ fn written_numbers(lowered: &str) -> Vec<String> {
         while digit(end) || (matches!(octets.get(end), Some(b',' | b'.')) && digit(end + 1)) {
             end += 1;
         }
-        let thousands = lowered[end..]
-            .strip_prefix('k')
-            .is_some_and(|rest| !rest.chars().next().is_some_and(super::words::is_alphanumeric));
+        let thousands = lowered[end..].strip_prefix('k').is_some_and(|rest| {
+            !rest.chars().next().is_some_and(super::words::is_alphanumeric)
+        });
         found.push(canonical(&lowered[at..end], thousands));
         at = end;
     }
@@ -263,9 +251,5 @@ fn canonical(written: &str, thousands: bool) -> String {
         number.truncate(number.trim_end_matches('0').trim_end_matches('.').len());
     }
     let significant = number.trim_start_matches('0');
-    if significant.is_empty() {
-        "0".to_owned()
-    } else {
-        significant.to_owned()
-    }
+    if significant.is_empty() { "0".to_owned() } else { significant.to_owned() }
 }
