@@ -10,6 +10,7 @@ mod index;
 mod key;
 mod normalise;
 mod partition;
+mod route;
 mod signature;
 mod sketch;
 mod store;
@@ -35,6 +36,8 @@ mod _core {
     use super::normalise::{fold, fold_unicode, is_plain_question};
     #[pymodule_export]
     use super::partition::{Decision, Partition};
+    #[pymodule_export]
+    use super::route::{Cuts, RouteModel, apgr};
     #[pymodule_export]
     use super::signature::{Miss, Signature};
     #[pymodule_export]
