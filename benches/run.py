@@ -22,6 +22,7 @@ SCRIPTS = (
     "hit_path",
     "bench_metrics",
     "compare_dropin",
+    "routing",
     "import_time",
 )
 MARKED = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ProviderTimeoutError,
         RateLimitError,
         ResoptError,
+        RoutingError,
         ServerError,
         StreamLagError,
         UnkeyableError,
@@ -50,6 +51,12 @@ if TYPE_CHECKING:
     from resopt.prompt.stage import PromptFigures, PromptOptimizer
     from resopt.providers.openai import OpenAIProvider
     from resopt.providers.simulated import SimulatedServer
+    from resopt.route.answers import AnswerScorer
+    from resopt.route.cascade import CostAwareRouter
+    from resopt.route.complexity import Complexity, analyze_complexity
+    from resopt.route.router import ModelRouter
+    from resopt.route.tier import RoutePolicy, Tier
+    from resopt.route.wishes import routing
     from resopt.sync import Optimizer
     from resopt.tokens import (
         TokenCount,
@@ -97,6 +104,7 @@ _HOMES = {
         "ProviderTimeoutError",
         "RateLimitError",
         "ResoptError",
+        "RoutingError",
         "ServerError",
         "StreamLagError",
         "UnkeyableError",
@@ -115,6 +123,12 @@ _HOMES = {
     "prompt.stage": ("PromptFigures", "PromptOptimizer"),
     "providers.openai": ("OpenAIProvider",),
     "providers.simulated": ("SimulatedServer",),
+    "route.answers": ("AnswerScorer",),
+    "route.cascade": ("CostAwareRouter",),
+    "route.complexity": ("Complexity", "analyze_complexity"),
+    "route.router": ("ModelRouter",),
+    "route.tier": ("RoutePolicy", "Tier"),
+    "route.wishes": ("routing",),
     "sync": ("Optimizer",),
     "tokens": (
         "TokenCount",

@@ -43,6 +43,10 @@ class CacheMissError(ResoptError, LookupError):
     """Cache mode `only` was asked for and no stored answer fits."""
 
 
+class RoutingError(ResoptError, RuntimeError):
+    """No tier of the router may serve a request; the message says what stands in the way of each."""
+
+
 class ClosedError(ResoptError, RuntimeError):
     """The optimizer, provider or server was used after `close`."""
 

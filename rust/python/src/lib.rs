@@ -11,6 +11,7 @@ mod key;
 mod normalise;
 mod partition;
 mod prompt;
+mod route;
 mod signature;
 mod sketch;
 mod store;
@@ -40,6 +41,8 @@ mod _core {
     use super::prompt::extract::{count_words, extract_context};
     #[pymodule_export]
     use super::prompt::rules::shorten_prompt;
+    #[pymodule_export]
+    use super::route::{Cuts, RouteModel, apgr};
     #[pymodule_export]
     use super::signature::{Miss, Signature};
     #[pymodule_export]
