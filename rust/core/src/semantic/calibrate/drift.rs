@@ -9,7 +9,7 @@
 /// Share of fitting answers that the test assumes to be lost.
 const LOST: f64 = 0.12;
 /// How many times more wrong answers than predicted are no alarm, and how many more besides.
-const ROOM: f64 = 1.1;
+const ROOM: f64 = 1.25;
 const SLACK: f64 = 0.005;
 /// Evidence that raises the alarm.
 const ALARM: f64 = 1000.0;
