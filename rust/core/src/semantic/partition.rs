@@ -306,9 +306,10 @@ impl Partition {
             return Ok(false);
         };
         let unit = unit(vector);
-        if unit.len() != theirs.len() || unit.iter().any(|value| !value.is_finite()) {
+        let length: f32 = unit.iter().map(|value| value * value).sum();
+        if unit.len() != theirs.len() || !(0.5..2.0).contains(&length) {
             return Err(Error::InvalidArgument(
-                "the vector must have the partition's dimensions and finite numbers".to_owned(),
+                "the vector must have the partition's dimensions and finite numbers, not all of them 0".to_owned(),
             ));
         }
         self.bars.add(&unit, theirs);
