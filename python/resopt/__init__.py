@@ -6,15 +6,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from resopt._core import KeySpace, ManualClock
+    from resopt._core import KeySpace, ManualClock, guard_names
+    from resopt.cache.embedding import Embedder
     from resopt.cache.freshness import Freshness
     from resopt.cache.function import cached
-    from resopt.cache.memory import Cache
-    from resopt.cache.embedding import Embedder
     from resopt.cache.judging import equal_answers, similar_answers
+    from resopt.cache.memory import Cache
     from resopt.cache.response import ResponseCache
     from resopt.cache.second import LLMVerifier, Rewriter
     from resopt.cache.semantic import SemanticCache
+    from resopt.cache.tiers import MultiTierCache
     from resopt.errors import (
         AuthenticationError,
         BadRequestError,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from resopt.wrap.wrapping import wrap
 
 _HOMES = {
-    "_core": ("KeySpace", "ManualClock"),
+    "_core": ("KeySpace", "ManualClock", "guard_names"),
     "cache.freshness": ("Freshness",),
     "cache.function": ("cached",),
     "cache.memory": ("Cache",),
@@ -59,6 +60,7 @@ _HOMES = {
     "cache.response": ("ResponseCache",),
     "cache.second": ("LLMVerifier", "Rewriter"),
     "cache.semantic": ("SemanticCache",),
+    "cache.tiers": ("MultiTierCache",),
     "errors": (
         "AuthenticationError",
         "BadRequestError",

@@ -17,6 +17,7 @@ __all__ = [
     "ManualClock",
     "Miss",
     "Partition",
+    "Question",
     "RequestShape",
     "Signature",
     "Sketch",
@@ -27,6 +28,7 @@ __all__ = [
     "embed",
     "fold",
     "fold_unicode",
+    "guard_names",
     "is_plain_question",
     "tokenise",
     "verify",
@@ -126,7 +128,9 @@ class VectorIndex:
     def remove(self, entry: int, /) -> bool:
         """Forget an id; whether it was there."""
 
-    def search(self, vector: Buffer | Sequence[float], /, k: int = 1, floor: float | None = None) -> list[tuple[int, float]]:
+    def search(
+        self, vector: Buffer | Sequence[float], /, k: int = 1, floor: float | None = None
+    ) -> list[tuple[int, float]]:
         """The `k` nearest ids with their cosines, none below `floor`, the nearest first. A high floor saves time.
 
         Raises:
@@ -157,6 +161,9 @@ class VectorIndex:
 
     def __len__(self) -> int: ...
     def __contains__(self, entry: object, /) -> bool: ...
+
+def guard_names() -> tuple[str, ...]:
+    """Names of all guards, in their order; the same in every release."""
 
 @final
 class KeySpace:
@@ -205,6 +212,59 @@ class KeySpace:
         Raises:
             UnkeyableError: the body holds something that is not plain data; the message names the path to it.
         """
+
+@final
+class Question:
+    """A question read once, to be compared with others.
+
+    Reading costs about 6 µs for twelve words, comparing two about 3 µs. It keeps at most 4,096 octets of the text; of
+    what follows only a digest. No text is refused: a lone surrogate is read as an unknown character.
+    """
+
+    def __new__(cls, text: str, /) -> Question: ...
+    def compare(self, other: Question, /, guards: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
+        """Why the two must not share an answer: (guard, words of this one, words of the other one), none for no reason.
+
+        Args:
+            other: the other question.
+            guards: names of the guards to ask; all when None. See `guard_names()`.
+
+        Raises:
+            ConfigurationError: a name is no guard's.
+        """
+
+    def signals(self, other: Question, /) -> dict[str, int | float | bool]:
+        """How the two differ, refusing nothing: what calibration learns from.
+
+        `unmatched_left`, `unmatched_right`: words of content that the other has neither as such nor as a synonym;
+        `renamed`: those matched by another word; `shared`: those both have; `same_question`: both ask for the same
+        (who, when, …); `order`: share of pairs of shared words in the same order, 0 to 1; `length`: words of the
+        shorter for each of the longer; `values`: both hold equally many values; `needs_strict`: see there.
+        """
+
+    @property
+    def is_action(self) -> bool:
+        """Does it ask for something to be done (`cancel my order`), rather than to be told?"""
+
+    @property
+    def is_code(self) -> bool:
+        """Is it, or does it hold, source code or markup?"""
+
+    @property
+    def language(self) -> str:
+        """`en`, `es`, `fr`, `de`, `it`, `pt`, `nl`, or the name of a script (`cyrillic`, `han`, …)."""
+
+    @property
+    def needs_strict(self) -> bool:
+        """True when only some guards hold: it is not English, or was not read to its end. Decide strictly then."""
+
+    @property
+    def questions(self) -> int:
+        """How many questions it asks, at least one."""
+
+    @property
+    def bytes(self) -> int:
+        """Octets that it occupies in memory."""
 
 @final
 class RequestShape:

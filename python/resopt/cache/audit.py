@@ -42,12 +42,11 @@ class Due(NamedTuple):
 
 
 class _Given(NamedTuple):
-    """A semantic hit that may be reported: whose answer was given to which question."""
+    """A semantic hit that may be reported: what was asked, whose answer was given, and where that is kept too."""
 
-    question: str
+    request: Request
     key: bytes
     own_key: bytes | None
-    other: str
     matter: Matter | None
 
 
@@ -144,19 +143,17 @@ class Audit:
 
     def given(self, cache: ResponseCache, request: Request, response: Response) -> Due | None:
         """Remember a semantic hit, so that it can be reported; what is to be audited, when it is."""
-        matter = matter_of(response)
-        question, key = request.question, response.trace.key
-        if question is None or key is None:
+        matter, key = matter_of(response), response.trace.key
+        if key is None:
             return None
         if matter is not None and matter.source is not None:
-            plan = cache.plan(request)
-            given = _Given(question, matter.source.key, plan.key, matter.source.question, matter)
+            given = _Given(request, matter.source.key, cache.plan(request).key, matter)
         else:
             entry = cache.held(key)
             origin = None if entry is None else entry.value.origin
             if origin is None:
                 return None
-            given = _Given(question, origin.key, key, origin.question, None)
+            given = _Given(request, origin.key, key, None)
         with self._lock:
             self._given[response.trace.id] = given
             while len(self._given) > _REMEMBERED:
@@ -203,7 +200,7 @@ class Audit:
                 raise ConfigurationError(f"no hit {name!r} is known: only the last {_REMEMBERED:,} semantic hits are")
             return self._evict(cache, which.trace.key)
         self.reported += 1
-        self._bar(given)
+        self._bar(cache, given)
         dropped = 0 if given.own_key is None else cache.invalidate(key=given.own_key)
         return dropped + self._evict(cache, given.key)
 
@@ -249,13 +246,22 @@ class Audit:
         if model is not None and matter.said is not None and candidate == decision.best:
             model.audited(matter.said, right)
 
-    def _bar(self, given: _Given) -> None:
-        matter = given.matter
-        if matter is None or matter.decision.best is None:
+    def _bar(self, cache: ResponseCache, given: _Given) -> None:
+        """Keep the two questions apart from now on, and learn from what was decided, where that is still known."""
+        question = self._meaning.question(cache, given.request)
+        if isinstance(question, str):
             return
-        partition, best = matter.space.partition, matter.decision.best
-        partition.bar(given.question, best, matter.vector)
-        partition.learn(matter.decision, best, False, sampled=False)  # noqa: FBT003
+        space = self._meaning.space_of(cache, question)
+        number = None if space is None else space.number(given.key)
+        if space is None or number is None:
+            return
+        embedder = self._meaning.embedder
+        vector = None if embedder is None else embedder.known(question.question)
+        if embedder is None or vector is not None:
+            space.partition.bar(question.question, number, vector)
+        if given.matter is not None and given.matter.decision.best is not None:
+            best = given.matter.decision.best
+            space.partition.learn(given.matter.decision, best, False, sampled=False)  # noqa: FBT003
 
     def _evict(self, cache: ResponseCache, key: bytes) -> int:
         """Drop an answer and all that came from it."""

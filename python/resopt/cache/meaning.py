@@ -63,6 +63,9 @@ class Meaning:
         opinions: who verifies.
         rewriter: adapts answers that do not quite fit; None to take them for misses.
         policy: stands for all that decides which questions may meet, in the keys of scopes.
+
+    Attributes:
+        broad: probability (cosine, where nobody verifies) from which a miss is rewritten after all; None for never.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Meaning:
         self.opinions = opinions
         self.rewriter = rewriter
         self.policy = policy
+        self.broad: float | None = None
 
     def find(self, cache: ResponseCache, request: Request) -> Response | None:
         """The stored answer to a question that means the same, when that can be said at once."""
@@ -118,8 +122,9 @@ class Meaning:
         billed: tuple[Billed, ...] = () if opinion.billed is None else (opinion.billed,)
         if verdict == "serve":
             response = self.served(cache, request, matter, billed, opinion.text)
-        elif verdict == "rewrite" and self.rewriter is not None:
-            response, billed = await self._rewritten(cache, request, matter, upstream)
+        elif self.rewriter is not None and (verdict == "rewrite" or self._is_broad(matter)):
+            response, more = await self._rewritten(cache, request, matter, upstream)
+            billed = (*billed, *more)
         else:
             response = None
         if response is not None:
@@ -185,9 +190,7 @@ class Meaning:
         tags = (*entry.tags, *request.tags, FROM + origin.key.hex())
         cache.put(plan.key, kept, ttl=entry.remaining, tags=tuple(dict.fromkeys(tags)))
 
-    async def _weighed(
-        self, cache: ResponseCache, question: Asked, upstream: Upstream
-    ) -> Matter | None:
+    async def _weighed(self, cache: ResponseCache, question: Asked, upstream: Upstream) -> Matter | None:
         """The question with what is near it, once the user's own functions have been heard."""
         vector = None
         if self.embedder is not None:
@@ -205,6 +208,17 @@ class Meaning:
             said = await self.opinions.heard(cache, question.question, space, nominated, upstream)
             decision = space.partition.settle(nominated, said)
         return Matter(question.question, space, vector, decision)
+
+    def _is_broad(self, matter: Matter) -> bool:
+        """Whether the best candidate is near enough to be rewritten; nothing is in a namespace that has retreated."""
+        decision = matter.decision
+        if self.broad is None or decision.best is None or decision.standing in ("drifted", "overspent"):
+            return False
+        (best,) = (candidate for candidate in decision.candidates if candidate["id"] == decision.best)
+        if self.opinions.kind == "none":
+            return bool(best["cosine"] >= self.broad)
+        said = best["verified"] if decision.standing == "cold" else best["probability"]
+        return said is not None and said >= self.broad
 
     async def _rewritten(
         self, cache: ResponseCache, request: Request, matter: Matter, upstream: Upstream
@@ -231,6 +245,13 @@ class Meaning:
     def _scope_key(self, cache: ResponseCache, question: Asked) -> bytes:
         personal = cache.freshness.classify(question.question).personal
         return cache.key.scoped(question.scope, self.policy, personal=personal)
+
+
+def take_matter() -> Matter | None:
+    """What the last lookup of this context found near, once."""
+    matter = _matter.get()
+    _matter.set(None)
+    return matter
 
 
 def matter_of(response: Response) -> Matter | None:

@@ -74,6 +74,10 @@ class Space:
         """What a posting stands for; None when it is gone."""
         return self._sources.get(number)
 
+    def number(self, key: bytes) -> int | None:
+        """The posting of a stored answer, by its key; None when it is gone. Looks at every posting."""
+        return next((number for number, source in list(self._sources.items()) if source.key == key), None)
+
     def drop(self, number: int) -> None:
         """Forget a posting."""
         self._sources.pop(number, None)
