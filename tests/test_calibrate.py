@@ -1,4 +1,4 @@
-"""The way of a question through a partition: candidates, budget, bounds, retreat, repair, and what survives a restart."""
+"""The way of a question through a partition: candidates, budget, bounds, retreat, repair, what survives a restart."""
 
 import math
 import random
@@ -221,7 +221,8 @@ def test_bad_vectors_are_refused_and_change_nothing(vector):
     "options",
     [
         {"profile": "bold"}, {"verifier": "me"}, {"max_wrong_hits": 0.0}, {"max_wrong_hits": 1.5}, {"audit_rate": -0.1},
-        {"miss_rate": math.nan}, {"alpha": 0.0}, {"guards": ["nonsense"]}, {"dimensions": 0}, {"similarity_threshold": 2.0},
+        {"miss_rate": math.nan}, {"alpha": 0.0}, {"guards": ["nonsense"]}, {"dimensions": 0},
+        {"similarity_threshold": 2.0},
     ],
     ids=str,
 )  # fmt: skip
@@ -248,7 +249,8 @@ def test_random_lives_leave_the_partition_consistent():
             decision = partition.decide(text)
             assert {candidate["id"] for candidate in decision.candidates} <= alive.keys()
             for candidate in decision.candidates:
-                partition.learn(decision, candidate["id"], chance.random() < 0.5, entry=chance.randrange(90), sampled=decision.audited)
+                entry, right = chance.randrange(90), chance.random() < 0.5
+                partition.learn(decision, candidate["id"], right, entry=entry, sampled=decision.audited)
     assert len(partition) == len(alive)
     assert all(number in partition and partition.bytes_of(number) > 500 for number in alive)
     for number in list(alive):

@@ -3,6 +3,7 @@
 `RESOPT_PAIRS=10000` (with `--timeout 0`) makes the differential test that long.
 """
 
+import itertools
 import json
 import os
 import random
@@ -18,10 +19,11 @@ VECTORS = json.loads((Path(__file__).parent.parent / "rust" / "core" / "models" 
 SIGNALS = VECTORS["signals"][:15]
 PAIRS = int(os.environ.get("RESOPT_PAIRS", "600"))
 QUESTIONS = [text for vector in VECTORS["vectors"] for text in (vector["a"], vector["b"])]
-WORDS = (
-    "not two 2.50 1k 1,000 from to best worst can't cannot monday tuesday c++ c# who how what when buy sell before after "
-    "I'm it's don't ain't fifteen i7 b2b the a of in 3.5.1 USD dollars paris london please first second with without"
-).split()
+PIECES = """
+not two 2.50 1k 1,000 from to best worst can't cannot monday tuesday c++ c# who how what when buy sell before after I'm
+it's don't ain't fifteen i7 b2b the a of in 3.5.1 USD dollars paris london please first second with without
+"""
+WORDS = PIECES.split()
 ODD = "aZ09 ,.'’+#-kéß한國١İſΣς\n\t()/%$€🙂\u0301\u200dⅧ²"
 
 
@@ -79,7 +81,18 @@ def test_it_tells_a_paraphrase_from_another_question():
 
 @pytest.mark.parametrize(
     "text",
-    ["", " \n\t", "\ud800 lone", "\0\x1b[31m", "ក្រុម", "各" * 5000, "a" * 10**6, "9" * 10**6 + "k", "can't " * 200_000, "🙂" * 99],
+    [
+        "",
+        " \n\t",
+        "\ud800 lone",
+        "\0\x1b[31m",
+        "ក្រុម",
+        "各" * 5000,
+        "a" * 10**6,
+        "9" * 10**6 + "k",
+        "can't " * 200_000,
+        "🙂" * 99,
+    ],
     ids=["empty", "blank", "surrogate", "control", "khmer", "han", "one word", "digits", "long", "emoji"],
 )
 def test_hostile_text_gets_a_probability(text):
@@ -96,7 +109,7 @@ def test_threads_share_it():
     found = []
 
     def work():
-        found.append([verify(a, b)[0] for a, b in zip(QUESTIONS[:40], QUESTIONS[1:41], strict=True)])
+        found.append([verify(a, b)[0] for a, b in itertools.pairwise(QUESTIONS)])
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:

@@ -76,7 +76,9 @@ impl Policy {
             ("miss_rate", self.miss_rate),
         ] {
             if !(0.0..=1.0).contains(&value) {
-                return Err(Error::InvalidArgument(format!("{name} must be between 0 and 1, not {value}")));
+                return Err(Error::InvalidArgument(format!(
+                    "{name} must be between 0 and 1, not {value}"
+                )));
             }
         }
         if self.max_wrong == 0.0 {
@@ -240,8 +242,7 @@ impl Calibrator {
     fn cold(&self, best: &Evidence, profile: Profile) -> bool {
         let probability = best.opinion.probability;
         if !self.policy.verified {
-            return best.cosine >= self.policy.similarity_threshold
-                && (profile != Profile::Strict || alike(best));
+            return best.cosine >= self.policy.similarity_threshold && (profile != Profile::Strict || alike(best));
         }
         match profile {
             Profile::Strict => probability >= 0.97 && alike(best),
@@ -356,5 +357,5 @@ impl Calibrator {
 /// Whether no content word is unmatched and the question word is the same.
 fn alike(best: &Evidence) -> bool {
     let signals = &best.opinion.signals;
-    signals[place::EXTRA] == 0.0 && signals[place::QUESTION_SAME] == 1.0
+    signals[place::EXTRA] <= 0.0 && signals[place::QUESTION_SAME] > 0.0
 }

@@ -37,7 +37,11 @@ impl Drift {
         }
         let wrong = ((1.0 - probability) * ROOM + SLACK).min(1.0);
         let lost = wrong + (1.0 - wrong) * LOST;
-        let ratio = if right { (1.0 - lost) / (1.0 - wrong) } else { lost / wrong };
+        let ratio = if right {
+            (1.0 - lost) / (1.0 - wrong)
+        } else {
+            lost / wrong
+        };
         self.evidence = (self.evidence + 1.0) * ratio;
         self.evidence >= ALARM
     }
