@@ -811,9 +811,9 @@ def count_words(text: str, /) -> int:
 def verify(a: str, b: str, /) -> tuple[float, float, dict[str, float]]:
     """What the bundled verifier says of two texts, neither guards nor calibration applied.
 
-    A small network aligns the words of both and estimates whether one answer serves both; it reads the first 32 tokens of
-    each and knows English only. Swapping the texts changes nothing but the last bits. The model card beside the weights
-    says what it was trained on and where it fails.
+    A small network aligns the words of both and estimates whether one answer serves both; it reads the first 32 tokens
+    of each and knows English only. Swapping the texts changes nothing but the last bits. The model card beside the
+    weights says what it was trained on and where it fails.
 
     Returns:
         The probability that one answer serves both, calibrated on pairs that pass the guards; the logit before
@@ -860,16 +860,16 @@ class Decision:
     def candidates(self) -> list[dict[str, Any]]:
         """Near neighbours, the nearest first.
 
-        Each with `id`, `cosine`, `reasons` (guard, words of the question, words of the entry), `barred`, `verified` (the
-        verifier's probability or None), `probability` (calibrated, or None), `signals` (comparisons of words by name),
-        `agreeing` and `dissenting` (weight of the other neighbours with the same and with another answer).
+        Each with `id`, `cosine`, `reasons` (guard, words of the question, words of the entry), `barred`, `verified`
+        (the verifier's probability or None), `probability` (calibrated, or None), `signals` (comparisons of words by
+        name), `agreeing` and `dissenting` (weight of the other neighbours with the same and with another answer).
         """
 
 @final
 class Partition:
     """The questions of one scope, and the whole way of a question through them in one call.
 
-    Embed, nominate the nearest, ask the guards, ask the verifier, turn everything into a calibrated probability, decide.
+    Embed, nominate the nearest, ask the guards, ask the verifier, turn all into a calibrated probability, decide.
     Entries are known by an id of the caller's; answers stay with the caller. Cold, it serves at its profile's point;
     labels (`learn`) make it warm: it then serves what keeps `max_wrong_hits`, and retreats when answers stop fitting.
     Safe to use from many threads; from 1,000 entries on a decision lets them run.
@@ -877,8 +877,9 @@ class Partition:
     Args:
         dimensions: numbers in vectors of your own embedder; None for the bundled one.
         verifier: "bundled"; "own", whose probabilities you give to `settle` after `nominate`; or "none".
-        profile: cold, "strict" serves at p >= .97 with no content word unmatched and the same question word (the last two
-            also when warm), "balanced" at p >= .95, "eager" at p >= .90 and only for rewriting.
+        profile: cold, "strict" serves at p >= .97 with no content word unmatched and the same question word (the last
+            two also when warm), "balanced" at p >= .95 or at p >= .90 under these two conditions, "eager" at p >= .90
+            and only for rewriting.
         max_wrong_hits: the budget, a share of the answers served, above 0.
         similarity_threshold: floor on the cosine when cold and without a verifier.
         audit_rate: share of hits that are audited; the bound counts hits as wrong when it is 0.
@@ -907,21 +908,28 @@ class Partition:
         exact: bool = False,
         seed: int | None = None,
     ) -> Partition: ...
-    def insert(self, id: int, text: str, vector: Any = None, *, answer: int | None = None) -> bool:
+    def insert(  # the id is the caller's
+        self,
+        id: int,  # noqa: A002
+        text: str,
+        vector: Any = None,
+        *,
+        answer: int | None = None,
+    ) -> bool:
         """Add a question under an id, in place of the one it had; False when the text has no vector and is not kept.
 
         Args:
             id: 0 to 2**64 - 1.
             text: the question.
             vector: its vector (a float32 or float64 buffer or a sequence) when the embedder is your own.
-            answer: 64 bits of a digest of the answer: entries with equal answers speak for each other. None when answers
-                are worded anew each time.
+            answer: 64 bits of a digest of the answer: entries with equal answers speak for each other. None when
+                answers are worded anew each time.
 
         Raises:
             ConfigurationError: the vector is missing, not wanted, of another size, not finite or zero.
         """
 
-    def remove(self, id: int, /) -> bool:
+    def remove(self, id: int, /) -> bool:  # noqa: A002
         """Forget an entry; whether there was one."""
 
     def clear(self) -> None:
@@ -992,11 +1000,11 @@ class Partition:
     def bytes(self) -> int:
         """Octets that everything takes."""
 
-    def bytes_of(self, id: int, /) -> int | None:
+    def bytes_of(self, id: int, /) -> int | None:  # noqa: A002
         """Octets that one entry takes, its share of the index included; None when there is none."""
 
     def __len__(self) -> int: ...
-    def __contains__(self, id: int, /) -> bool: ...
+    def __contains__(self, id: int, /) -> bool: ...  # noqa: A002
     def to_bytes(self) -> builtins.bytes:
         """What was learned and what is barred, versioned and checksummed; entries are not part of it."""
 
