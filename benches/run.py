@@ -16,6 +16,8 @@ README = HERE.parent / "README.md"
 SCRIPTS = (
     "compare_cache",
     "compare_key",
+    "compare_tokens",
+    "compression",
     "compare_vectors",
     "hit_path",
     "bench_metrics",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from resopt._core import KeySpace, ManualClock
+    from resopt._core import KeySpace, ManualClock, guard_names
     from resopt.cache.embedding import Embedder
     from resopt.cache.freshness import Freshness
     from resopt.cache.function import cached
@@ -43,6 +43,12 @@ if TYPE_CHECKING:
     from resopt.metrics.profile import Baseline, profile_request
     from resopt.metrics.report import Report
     from resopt.optimizer import AsyncOptimizer
+    from resopt.prompt.compress import CompressedContext, compress_context
+    from resopt.prompt.history import PrunedHistory, prune_history
+    from resopt.prompt.length import AnswerLength
+    from resopt.prompt.optimizer import OptimizedPrompt, optimize_prompt
+    from resopt.prompt.prefix import PrefixPlanner, pays_after
+    from resopt.prompt.stage import PromptFigures, PromptOptimizer
     from resopt.providers.openai import OpenAIProvider
     from resopt.providers.simulated import SimulatedServer
     from resopt.route.answers import AnswerScorer
@@ -52,13 +58,27 @@ if TYPE_CHECKING:
     from resopt.route.tier import RoutePolicy, Tier
     from resopt.route.wishes import routing
     from resopt.sync import Optimizer
+    from resopt.tokens import (
+        TokenCount,
+        TokenRatios,
+        count_tokens,
+        count_tokens_many,
+        decode,
+        decode_many,
+        encode,
+        encode_many,
+        fits,
+        fits_many,
+        truncate,
+        truncate_many,
+    )
     from resopt.types import Request, Response, Scope, Step, ToolCall, Trace, Usage
     from resopt.wrap import transport
     from resopt.wrap.options import last, options
     from resopt.wrap.wrapping import wrap
 
 _HOMES = {
-    "_core": ("KeySpace", "ManualClock"),
+    "_core": ("KeySpace", "ManualClock", "guard_names"),
     "cache.freshness": ("Freshness",),
     "cache.function": ("cached",),
     "cache.memory": ("Cache",),
@@ -95,6 +115,12 @@ _HOMES = {
     "metrics.profile": ("Baseline", "profile_request"),
     "metrics.report": ("Report",),
     "optimizer": ("AsyncOptimizer",),
+    "prompt.compress": ("CompressedContext", "compress_context"),
+    "prompt.history": ("PrunedHistory", "prune_history"),
+    "prompt.length": ("AnswerLength",),
+    "prompt.optimizer": ("OptimizedPrompt", "optimize_prompt"),
+    "prompt.prefix": ("PrefixPlanner", "pays_after"),
+    "prompt.stage": ("PromptFigures", "PromptOptimizer"),
     "providers.openai": ("OpenAIProvider",),
     "providers.simulated": ("SimulatedServer",),
     "route.answers": ("AnswerScorer",),
@@ -104,6 +130,20 @@ _HOMES = {
     "route.tier": ("RoutePolicy", "Tier"),
     "route.wishes": ("routing",),
     "sync": ("Optimizer",),
+    "tokens": (
+        "TokenCount",
+        "TokenRatios",
+        "count_tokens",
+        "count_tokens_many",
+        "decode",
+        "decode_many",
+        "encode",
+        "encode_many",
+        "fits",
+        "fits_many",
+        "truncate",
+        "truncate_many",
+    ),
     "wrap.options": ("last", "options"),
     "wrap.transport": ("transport",),
     "wrap.wrapping": ("wrap",),

@@ -24,7 +24,7 @@ class UnkeyableError(ResoptError, TypeError):
 
 
 class DamagedModelError(ResoptError, RuntimeError):
-    """A model file that is built into resopt is not what was built in; nothing is computed with it."""
+    """A model or a token table that is built into resopt is not what was built in; nothing is computed with it."""
 
 
 class FlightRecursionError(ResoptError, RuntimeError):

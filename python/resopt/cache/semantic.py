@@ -49,7 +49,7 @@ class SemanticCache(ResponseCache):
             no download).
         verifier: `"bundled"`; a callable `(question, other_question, other_answer) -> probability`; an `LLMVerifier`;
             None for nobody, and then a plain cosine decides.
-        guards: names of the guards that may refuse (`resopt.GUARDS`); None for all.
+        guards: names of the guards that may refuse (`resopt.guard_names()`); None for all.
         rewriter: a `Rewriter` that adapts stored answers; needed by `eager`.
         judge: says whether two answers are the same, for audits and labels: `similar_answers`, `equal_answers`, or a
             callable of the same form, plain or async.
