@@ -266,6 +266,11 @@ class ModelRouter:
         return load_state(path, self._desk)
 
     @property
+    def dropped(self) -> dict[int, str]:
+        """Places of tiers that labels have shown to be worth nothing, with the reason."""
+        return self._desk.dropped
+
+    @property
     def distribution(self) -> dict[str, int]:
         """Requests by tier, since the start."""
         return {tier.name: count for tier, count in zip(self.tiers, self._desk.cuts.taken, strict=True)}
