@@ -41,7 +41,8 @@ _UNABLE = re.compile(
 )
 _DECLINES = re.compile(
     r"\A\W*(?:as an ai[^.]{0,60}, )?(?:i|we) "
-    r"(?:can(?:no|['\u2019])t|can not|(?:am|are) (?:unable|not able) to|won['\u2019]t) (?:\w+ ){0,2}(?:help|assist|answer|provide|comply|discuss|share|generate|create|do that|fulfil)",
+    r"(?:can(?:no|['\u2019])t|can not|(?:am|are) (?:unable|not able) to|won['\u2019]t) "
+    r"(?:\w+ ){0,2}(?:help|assist|answer|provide|comply|discuss|share|generate|create|do that|fulfil)",
     re.IGNORECASE,
 )
 _FENCE = re.compile(r"^\s*```", re.MULTILINE)
