@@ -6,6 +6,7 @@ mod clock;
 mod error;
 mod key;
 mod normalise;
+mod sequential;
 mod signature;
 mod sketch;
 mod store;
@@ -21,6 +22,8 @@ mod _core {
     use super::key::{KeySpace, RequestShape};
     #[pymodule_export]
     use super::normalise::{fold, fold_unicode, is_plain_question};
+    #[pymodule_export]
+    use super::sequential::{Floor, SequentialTest, ratio_evidence};
     #[pymodule_export]
     use super::signature::{Miss, Signature};
     #[pymodule_export]

@@ -1,4 +1,5 @@
 //! Statistics over what happened: streaming, bounded, mergeable.
 
+pub mod sequential;
 pub mod sketch;
 mod sketch_bytes;
