@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from resopt.errors import (
         AuthenticationError,
         BadRequestError,
+        BudgetExceededError,
         CacheMissError,
         ClosedError,
         ConfigurationError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from resopt.optimizer import AsyncOptimizer
     from resopt.providers.openai import OpenAIProvider
     from resopt.providers.simulated import SimulatedServer
+    from resopt.route.budget import Budget, Limit
     from resopt.sync import Optimizer
     from resopt.types import Request, Response, Scope, Step, ToolCall, Trace, Usage
     from resopt.wrap import transport
@@ -53,6 +55,7 @@ _HOMES = {
     "errors": (
         "AuthenticationError",
         "BadRequestError",
+        "BudgetExceededError",
         "CacheMissError",
         "ClosedError",
         "ConfigurationError",
@@ -77,6 +80,7 @@ _HOMES = {
     "optimizer": ("AsyncOptimizer",),
     "providers.openai": ("OpenAIProvider",),
     "providers.simulated": ("SimulatedServer",),
+    "route.budget": ("Budget", "Limit"),
     "sync": ("Optimizer",),
     "wrap.options": ("last", "options"),
     "wrap.transport": ("transport",),

@@ -1,4 +1,5 @@
 //! The sequential tests keep their promises on simulated traffic, and are exact where a formula can be checked by hand.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed unwrap is a failed test")]
 
 use resopt_core::stats::sequential::{Floor, SequentialTest, ratio_evidence};
 
@@ -155,9 +156,9 @@ fn a_ratio_off_by_four_points_is_noticed_and_the_right_one_is_not() {
         let (mut first, mut second, mut alarmed) = (0, 0, false);
         for _ in 0..2000 {
             if chance.next() < 0.3 {
-                second += 1
+                second += 1;
             } else {
-                first += 1
+                first += 1;
             }
             alarmed |= ratio_evidence(first, second, 0.3, 100.0).unwrap() > 100_f64.ln();
         }

@@ -1,0 +1,1 @@
+"""Routing: which model answers, what it may cost, and whether the answer will do."""
