@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from resopt.optimizer import AsyncOptimizer
     from resopt.providers.openai import OpenAIProvider
     from resopt.providers.simulated import SimulatedServer
+    from resopt.rollout.buckets import Rollout, optimization_enabled, use_rollout
+    from resopt.rollout.experiment import Experiment
+    from resopt.rollout.shadow import Shadow
     from resopt.route.budget import Budget, Limit
     from resopt.sync import Optimizer
     from resopt.types import Request, Response, Scope, Step, ToolCall, Trace, Usage
@@ -81,6 +84,9 @@ _HOMES = {
     "providers.openai": ("OpenAIProvider",),
     "providers.simulated": ("SimulatedServer",),
     "route.budget": ("Budget", "Limit"),
+    "rollout.buckets": ("Rollout", "optimization_enabled", "use_rollout"),
+    "rollout.experiment": ("Experiment",),
+    "rollout.shadow": ("Shadow",),
     "sync": ("Optimizer",),
     "wrap.options": ("last", "options"),
     "wrap.transport": ("transport",),
