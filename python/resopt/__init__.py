@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from resopt.optimizer import AsyncOptimizer
     from resopt.providers.openai import OpenAIProvider
     from resopt.providers.simulated import SimulatedServer
+    from resopt.quality.feedback import Feedback
+    from resopt.quality.guardrail import Guardrails
+    from resopt.quality.judge import Judge
     from resopt.rollout.buckets import Rollout, optimization_enabled, use_rollout
     from resopt.rollout.experiment import Experiment
     from resopt.rollout.shadow import Shadow
@@ -83,6 +86,9 @@ _HOMES = {
     "optimizer": ("AsyncOptimizer",),
     "providers.openai": ("OpenAIProvider",),
     "providers.simulated": ("SimulatedServer",),
+    "quality.feedback": ("Feedback",),
+    "quality.guardrail": ("Guardrails",),
+    "quality.judge": ("Judge",),
     "route.budget": ("Budget", "Limit"),
     "rollout.buckets": ("Rollout", "optimization_enabled", "use_rollout"),
     "rollout.experiment": ("Experiment",),
