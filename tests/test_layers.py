@@ -16,6 +16,7 @@ ROOMS = {"cache", "route", "prompt", "batch", "providers", "quality", "rollout",
 ABOVE = {
     "accounts": 3,
     "stages": 3,
+    "trials": 3,
     "optimizer": 4,
     "passage": 4,
     "streaming": 5,

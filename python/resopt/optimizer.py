@@ -14,13 +14,21 @@ import msgspec
 
 from resopt.accounts import Accounts
 from resopt.cache.admission import Plan
-from resopt.cache.kept import immutable, snapshot
+from resopt.cache.kept import immutable, snapshot, unbilled
 from resopt.cache.response import ResponseCache
-from resopt.errors import CacheMissError, ClosedError, ConfigurationError, ProviderResponseError, ResoptError
+from resopt.errors import (
+    BudgetExceededError,
+    CacheMissError,
+    ClosedError,
+    ConfigurationError,
+    ProviderResponseError,
+    ResoptError,
+)
 from resopt.flight import Flight
 from resopt.metrics.ledger import Ledger
 from resopt.providers.base import check_provider
 from resopt.stages import Stages
+from resopt.trials import Trials
 from resopt.types import Request, Response, Step, Trace
 
 if TYPE_CHECKING:
@@ -31,12 +39,18 @@ if TYPE_CHECKING:
     from resopt.flight import Landed
     from resopt.metrics.prices import PriceBook
     from resopt.providers.base import Provider
+    from resopt.quality.feedback import Feedback
+    from resopt.quality.signals import Signal
+    from resopt.rollout.buckets import Rollout
+    from resopt.rollout.experiment import Experiment
     from resopt.stage import Gate, Stage
+    from resopt.types import Scope
 
     Call: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _JOINED = Step("flight", "joined", "another caller was already asking")
 _ASKED = Step("flight", "asked")
+_SWITCHED_OFF = Step("cache", "bypass", "switched off for this user")
 
 
 class AsyncOptimizer:
@@ -52,6 +66,9 @@ class AsyncOptimizer:
         ledger: where records go; a new one with `prices` when None.
         stages: what may change what is sent upstream, in this order (`resopt.stage.Stage`).
         gates: what every call upstream must pass, in this order (`resopt.stage.Gate`).
+        rollout: for which share of users stages are on.
+        experiments: what is tried out; each switches its stage.
+        quality: collects feedback, with guardrails if any; a new `Feedback` when None.
 
     A stage that fails unexpectedly (a rule, a price, …) is skipped and logged; `skipped` counts those, by stage.
     `cut_off` counts calls upstream that were cancelled because nobody waited any more: the provider may bill them all
@@ -70,6 +87,9 @@ class AsyncOptimizer:
         ledger: Ledger | None = None,
         stages: Sequence[Stage] = (),
         gates: Sequence[Gate] = (),
+        rollout: Rollout | None = None,
+        experiments: Sequence[Experiment] = (),
+        quality: Feedback | None = None,
     ) -> None:
         check_provider(provider)
         if cache is not None and not isinstance(cache, ResponseCache):
@@ -81,10 +101,13 @@ class AsyncOptimizer:
         self.provider = provider
         self.ledger = Ledger(prices) if ledger is None else ledger
         self.accounts = Accounts(self.ledger)
-        self.stages = Stages(self.accounts, tuple(stages), tuple(gates))
-        cache = ResponseCache() if cache is None else cache
-        self.cache = cache.under(self.stages.policy) if self.stages.policy else cache
-        self.ledger.attach(self.cache.figures)
+        self.trials = Trials(
+            [getattr(stage, "name", "") for stage in stages], self.ledger, rollout, experiments, quality
+        )
+        self.stages = Stages(self.accounts, tuple(stages), tuple(gates), self.trials.switch)
+        self.cache = self.trials.over(ResponseCache() if cache is None else cache, self.stages.policy)
+        self.trials.mark(self.accounts)
+        self.ledger.attach(self.cache.figures, quality=self.trials.quality.report)
         self.flight: Any = Flight(on_unclaimed=self.accounts.unclaimed)
         self._closed = False
 
@@ -122,6 +145,7 @@ class AsyncOptimizer:
             fits: as for `recall`.
         """
         call = self.provider.complete if call is None else call
+        plan = None
         try:
             plan = self.plan(request)
             if request.cache == "only":
@@ -135,8 +159,17 @@ class AsyncOptimizer:
             landed = await self.flight.run(_flight_key(request, plan.key), self._miss, request, plan, call, fits)
             return self._land(request, plan, landed, started)
         except BaseException as error:
-            self.accounts.failure(error, started, request.model, request.scope)
+            stale = self.instead(request, plan, error)
+            if stale is not None and (fits is None or fits(stale)):
+                return self.accounts.hit(request, stale, started)
+            self.accounts.failure(error, started, request)
             raise
+
+    def instead(self, request: Request, plan: Plan | None, error: BaseException) -> Response | None:
+        """What may be served in place of a call that a budget forbids: an answer past its time, where both allow it."""
+        if plan is None or not isinstance(error, BudgetExceededError) or error.over != "stale":
+            return None
+        return self.cache.stale(request, plan)
 
     def lookup(self, request: Request | str, **parameters: Any) -> Response | None:
         """The stored answer to a request, or None; asks nobody and leaves no record in the ledger."""
@@ -200,9 +233,9 @@ class AsyncOptimizer:
         try:
             if self._closed:
                 raise ClosedError("the optimizer is closed: make a new one")  # noqa: TRY301 - recorded below
-            hit = self.cache.lookup(request, key)
+            hit = None if self.trials.uncached(request) else self.cache.lookup(request, key)
         except ResoptError as error:
-            self.accounts.failure(error, started, request.model, request.scope)
+            self.accounts.failure(error, started, request)
             raise
         except Exception as error:  # noqa: BLE001 - invariant 8
             self.accounts.skip("lookup", error)
@@ -214,11 +247,15 @@ class AsyncOptimizer:
     def plan(self, request: Request) -> Plan:
         """What may be done with the answer; when nothing can say so, it is for this caller alone."""
         try:
-            return self.cache.plan(request)
+            return Plan(None, steps=(_SWITCHED_OFF,)) if self.trials.uncached(request) else self.cache.plan(request)
         except ResoptError:  # the request itself is at fault
             raise
         except Exception as error:  # noqa: BLE001 - invariant 8
             return Plan(None, steps=(self.accounts.skip("plan", error),))
+
+    def feedback(self, which: Response | str | Any, *, scope: Scope | None = None, **said: Any) -> tuple[Signal, ...]:
+        """Say how good an answer was: `thumbs`, `rating`, `accepted`, `task_success`, `score`; as `Trials.feedback`."""
+        return self.trials.feedback(which, scope, said)
 
     async def _miss(
         self, request: Request, plan: Plan, call: Call, fits: Callable[[Response], bool] | None
@@ -259,7 +296,7 @@ class AsyncOptimizer:
     def _land(self, request: Request, plan: Plan, landed: Landed[tuple[Request, Response]], started: float) -> Response:
         (_, response), first = landed
         if response.trace.outcome == "hit":
-            return self.accounts.hit(request, response, started)
+            return self.accounts.hit(request, response if first else unbilled(response), started)
         steps = (_ASKED if first else _JOINED, *response.trace.steps)
         if first:
             return self.accounts.record(request, response, started, outcome="miss", key=plan.key, steps=steps)

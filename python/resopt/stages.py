@@ -154,8 +154,8 @@ class Stages:
         try:
             for gate in self.gates:
                 passes.tickets.append((gate.name, await gate.enter(request)))
-        except BaseException as error:
-            passes.settle(None, error)
+        except BaseException:
+            passes.settle(None, ResoptError("another gate was closed, or nobody waited: the call was never made"))
             raise
         return passes
 

@@ -15,15 +15,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resopt._core import Digest, ManualClock
 from resopt.cache.admission import MODEL, USER, Filling, Plan, incomplete, own_tags, shorter, unfit
+from resopt.cache.checks import exactly_one, not_a
 from resopt.cache.freshness import GENERIC, Freshness
-from resopt.cache.kept import AGE_BANDS, CacheStats, Stored, by_age, immutable
+from resopt.cache.kept import AGE_BANDS, CacheStats, Counts, Stored, by_age, immutable, unbilled
 from resopt.cache.memory import Cache
+from resopt.cache.stale import Stale, past_its_time
 from resopt.errors import ConfigurationError
 from resopt.key import Matching, RequestKey, state_of
 from resopt.types import Request, Response, Step, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from resopt.cache.meaning import Meaning
 
 __all__ = ["AGE_BANDS", "CacheStats", "ResponseCache", "Stored"]
 
@@ -47,12 +51,19 @@ class ResponseCache:
         namespace: separates the keys of this cache from every other's.
         secret: bytes without which nobody can compute or test a key.
         policy: versions of the route and prompt policies; answers made under other versions are not found.
+        stale_seconds: how long past its time an answer may be served when a budget forbids the call; None for never.
         clock: a `ManualClock`, for tests and replays.
         wall_clock: Unix time in seconds, for the timestamps of entries.
 
     Raises:
         ConfigurationError: an option is of the wrong type or outside its range.
     """
+
+    meaning: Meaning | None = None
+    """What finds answers to questions in other words; None when nothing does (see `SemanticCache`)."""
+
+    allowed: Callable[[Request], bool] | None = None
+    """Whether a request may be answered by meaning; every one when None."""
 
     def __init__(
         self,
@@ -66,6 +77,7 @@ class ResponseCache:
         namespace: str = "",
         secret: bytes | None = None,
         policy: str | tuple[str, ...] = (),
+        stale_seconds: float | None = None,
         clock: ManualClock | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -84,15 +96,16 @@ class ResponseCache:
             message = str(error).replace("max_entries", "max_size").replace("ttl must", "ttl_seconds must")
             raise ConfigurationError(message) from None
         self._ttl = ttl_seconds
+        self._stale = None if stale_seconds is None else Stale(self._store, stale_seconds, ttl_seconds)
         self._refusals = refusals
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
-        self._counts = _Counts()
+        self._counts = Counts()
 
-    def under(self, policy: tuple[str, ...]) -> ResponseCache:
-        """This very cache, the same answers and counts, for requests under further policies: they share no answer."""
+    def under(self, policy: tuple[str, ...], vary: Callable[[Request], tuple[str, ...]] | None = None) -> ResponseCache:
+        """This very cache for requests under further policies, those of `vary` too: they share no answers."""
         twin = copy(self)
-        twin.key = self.key.under(policy)
+        twin.key = self.key.under(policy, vary)
         return twin
 
     def __len__(self) -> int:
@@ -129,20 +142,20 @@ class ResponseCache:
             UnkeyableError: the body holds something that is not plain data; the message names the path to it.
         """
         if not isinstance(request, Request):
-            raise _not_a("request", Request, request)
+            raise not_a("request", Request, request)
         if request.cache in _BLIND:
             return None
         key = self.key(request) if key is None else key
         stored = self._store.get(Digest(key))
         if stored is None:
             own = self._personal_key(request)
-            if own is None:
-                return None
-            with self._lock:
-                self._counts.second_looks += 1
-            key, stored = own, self._store.get(Digest(own))
+            if own is not None:
+                self._looked_again()
+                key, stored = own, self._store.get(Digest(own))
             if stored is None:
-                return None
+                if self.meaning is None or (self.allowed is not None and not self.allowed(request)):
+                    return None
+                return self.meaning.find(request)
         return self._serve(request, key, stored)
 
     def plan(self, request: Request, key: bytes | None = None) -> Plan:
@@ -152,7 +165,7 @@ class ResponseCache:
         no key can cover.
         """
         if not isinstance(request, Request):
-            raise _not_a("request", Request, request)
+            raise not_a("request", Request, request)
         if request.cache == "bypass":
             return Plan(None, steps=(Step("cache", "bypass", "asked for by the caller"),))
         state = state_of(request)
@@ -186,7 +199,7 @@ class ResponseCache:
         Only a complete answer is: not an error, not cut off, filtered, empty or interrupted.
         """
         if not isinstance(response, Response):
-            raise _not_a("response", Response, response)
+            raise not_a("response", Response, response)
         plan = self.plan(request) if plan is None else plan
         reason = ""
         if plan.key is not None:
@@ -195,15 +208,24 @@ class ResponseCache:
             if reason:
                 self._count_not_admitted(reason)
             return Step("admit", "refused", reason or "not to be shared")
+        response = unbilled(immutable(response))
         stored = Stored(
-            immutable(response),
+            response,
             request.question,
             self._wall_clock(),
             request.scope.user if plan.decision.personal else None,
+            None if self.meaning is None else self.meaning.post(request, response, plan),
         )
         tags = (*request.tags, *own_tags(request, response, stored.user))
         kept = self._store.set(Digest(plan.key), stored, ttl=plan.ttl, tags=tags, weight=stored.weight)
+        if kept and self._stale is not None:
+            self._stale.keep(plan, stored, tags)
         return _KEPT if kept else Step("admit", "refused", "heavier than max_bytes")
+
+    def stale(self, request: Request, plan: Plan) -> Response | None:
+        """The stored answer, past its time too, where `stale_seconds` allows it; for when no call may be made."""
+        stored = None if self._stale is None else self._stale.find(plan)
+        return None if stored is None or plan.key is None else past_its_time(self._serve(request, plan.key, stored))
 
     def filling(self, request: Request, plan: Plan, detach: Callable[[], None] | None = None) -> Filling:
         """Watch over an answer in the making: `admit` it through this, and an invalidation meanwhile is honoured.
@@ -250,14 +272,14 @@ class ResponseCache:
         Raises:
             ConfigurationError: not exactly one of them is given, or it is of the wrong type.
         """
-        given = [name for name, value in _named(tag, model, user, older_than, key) if value is not None]
-        if len(given) != 1:
-            raise ConfigurationError(f"invalidate takes exactly one of tag, model, user, older_than, key, not {given}")
+        exactly_one("invalidate", tag=tag, model=model, user=user, older_than=older_than, key=key)
         if older_than is not None:
             return self._store.invalidate(older_than=older_than)
         if key is not None:
             if not isinstance(key, bytes):
                 raise ConfigurationError(f"key must be 16 bytes, not {type(key).__name__}")
+            if self._stale is not None:
+                self._stale.drop(key)
             return int(self._store.remove(Digest(key)))
         for prefix, name, value in (("", "tag", tag), (MODEL, "model", model), (USER, "user", user)):
             if isinstance(value, str):
@@ -282,14 +304,16 @@ class ResponseCache:
     def _serve(self, request: Request, key: bytes, stored: Stored) -> Response:
         answer = stored.response
         exact = stored.question == request.question
-        trace = Trace(
-            outcome="hit",
-            mechanism="exact" if exact else "folded",
-            key=key,
-            age=max(0.0, self._wall_clock() - stored.stored_at),
-            steps=_EXACT if exact else _FOLDED,
-        )
-        return answer.traced(trace)
+        mechanism, steps = ("exact", _EXACT) if exact else ("folded", _FOLDED)
+        if stored.origin is not None:
+            mechanism, steps = stored.origin.mechanism, (*steps, stored.origin.step)
+        age = max(0.0, self._wall_clock() - stored.stored_at)
+        return answer.traced(Trace(outcome="hit", mechanism=mechanism, key=key, age=age, steps=steps))
+
+    def _looked_again(self) -> None:
+        """Count a second look at the store for one lookup."""
+        with self._lock:
+            self._counts.second_looks += 1
 
     def _personal_key(self, request: Request) -> bytes | None:
         """The user's own key, when the answer is theirs alone and may be stored."""
@@ -304,19 +328,3 @@ class ResponseCache:
     def _count_not_admitted(self, reason: str) -> None:
         with self._lock:
             self._counts.not_admitted[reason] = self._counts.not_admitted.get(reason, 0) + 1
-
-
-class _Counts:
-    """What the store does not count; one of all caches that share a store."""
-
-    def __init__(self) -> None:
-        self.second_looks = 0
-        self.not_admitted: dict[str, int] = {}
-
-
-def _not_a(name: str, kind: type, value: object) -> ConfigurationError:
-    return ConfigurationError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
-
-
-def _named(*values: object) -> list[tuple[str, object]]:
-    return list(zip(("tag", "model", "user", "older_than", "key"), values, strict=True))

@@ -28,6 +28,8 @@ class Feedback:
         guardrails: which mechanisms are held back when their quality falls.
         on_score: called with a decision and each new score of 0 to 1 (judges and users alike, implicit signals not).
         on_thumbs_down: called with the decision when a user puts the thumb down on an answer that may be stored.
+        retries: seconds within which the same question of the same user says that the last answer was no good; with
+            it, escalations count too. None, the default, watches no requests.
         tiers: the router's names of models, by model.
         keep: decisions whose voices are held in mind, to count a second one in place of the first.
         log: called with each `Signal`: to append it to a file, such as the ledger's export.
@@ -40,6 +42,7 @@ class Feedback:
         guardrails: Guardrails | None = None,
         on_score: Iterable[Callable[[Decision, float], Any]] = (),
         on_thumbs_down: Callable[[Decision], Any] | None = None,
+        retries: float | None = None,
         tiers: Mapping[str, str] | None = None,
         keep: int = 10_000,
         log: Callable[[Signal], Any] | None = None,
@@ -48,6 +51,7 @@ class Feedback:
         self.guardrails = guardrails
         self.on_score = list(on_score)
         self.on_thumbs_down = on_thumbs_down
+        self.retries = retries
         self.tiers = dict(tiers or {})
         self._log, self._clock, self._keep = log, clock, keep
         self._cells: dict[Where, Sums] = {}

@@ -132,7 +132,7 @@ class Batch:
                 key = (request.cache, *(self._keys[position] for position in self._missing))
                 landed = await pipeline.flight.run(key, self._upstream, create)
         except BaseException as error:
-            pipeline.accounts.failure(error, asked.started, request.model, request.scope)
+            pipeline.accounts.failure(error, asked.started, request)
             raise
         return self._land(*landed)
 

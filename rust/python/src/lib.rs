@@ -4,12 +4,15 @@ use pyo3::prelude::*;
 
 mod clock;
 mod error;
+mod guard;
 mod key;
 mod normalise;
+mod partition;
 mod sequential;
 mod signature;
 mod sketch;
 mod store;
+mod verify;
 
 /// The compiled core of resopt.
 #[pymodule]
@@ -19,9 +22,13 @@ mod _core {
     #[pymodule_export]
     use super::clock::ManualClock;
     #[pymodule_export]
+    use super::guard::{Question, guard_names};
+    #[pymodule_export]
     use super::key::{KeySpace, RequestShape};
     #[pymodule_export]
     use super::normalise::{fold, fold_unicode, is_plain_question};
+    #[pymodule_export]
+    use super::partition::{Decision, Partition};
     #[pymodule_export]
     use super::sequential::{Floor, SequentialTest, ratio_evidence};
     #[pymodule_export]
@@ -30,6 +37,8 @@ mod _core {
     use super::sketch::Sketch;
     #[pymodule_export]
     use super::store::{Digest, Entry, Stats, Store};
+    #[pymodule_export]
+    use super::verify::verify;
 
     /// Warn when a debug build is imported, so that nobody benchmarks one.
     #[pymodule_init]
