@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from resopt.accounts import Accounts
+from resopt.asked import as_request
 from resopt.cache.admission import Plan
 from resopt.cache.kept import immutable, snapshot, unbilled
 from resopt.cache.response import ResponseCache
@@ -101,12 +102,9 @@ class AsyncOptimizer:
         self.provider = provider
         self.ledger = Ledger(prices) if ledger is None else ledger
         self.accounts = Accounts(self.ledger)
-        self.trials = Trials(
-            [getattr(stage, "name", "") for stage in stages], self.ledger, rollout, experiments, quality
-        )
+        self.trials = Trials(self.accounts, stages, rollout, experiments, quality)
         self.stages = Stages(self.accounts, tuple(stages), tuple(gates), self.trials.switch)
         self.cache = self.trials.over(ResponseCache() if cache is None else cache, self.stages.policy)
-        self.trials.mark(self.accounts)
         self.ledger.attach(self.cache.figures, quality=self.trials.quality.report)
         self.flight: Any = Flight(on_unclaimed=self.accounts.unclaimed)
         self._closed = False
@@ -145,7 +143,7 @@ class AsyncOptimizer:
             fits: as for `recall`.
         """
         call = self.provider.complete if call is None else call
-        plan = None
+        plan: Plan | None = None
         try:
             plan = self.plan(request)
             if request.cache == "only":
@@ -303,23 +301,6 @@ class AsyncOptimizer:
         return self.accounts.record(
             request, response, started, outcome="coalesced", mechanism="coalesced", key=plan.key, steps=steps
         )
-
-
-def as_request(request: Request | str, parameters: dict[str, Any]) -> Request:
-    """The request itself, or the question in a text with its parameters.
-
-    Raises:
-        ConfigurationError: it is neither, or a `Request` comes with parameters.
-    """
-    if isinstance(request, str):
-        if parameters and "prompt" in parameters:
-            raise ConfigurationError("the prompt is given twice: as the request, and as prompt=…")
-        return Request.chat(request, **parameters)
-    if not isinstance(request, Request):
-        raise ConfigurationError(f"request must be a Request or a str, not {type(request).__name__}")
-    if parameters:
-        raise ConfigurationError(f"a Request takes no further parameters, but got {', '.join(sorted(parameters))}")
-    return request
 
 
 def _flight_key(request: Request, key: bytes) -> bytes:

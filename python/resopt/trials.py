@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from resopt.cache.response import ResponseCache
     from resopt.metrics.ledger import Ledger
     from resopt.metrics.record import Record
+    from resopt.stage import Stage
     from resopt.types import Request, Scope
 
 CACHE: Final = "cache"
@@ -46,8 +47,8 @@ class Trials:
     """The switches of one optimizer.
 
     Args:
-        names: of its stages.
-        ledger: where decisions are looked up.
+        accounts: where records are marked, and decisions looked up.
+        stages: that may be switched.
         rollout: shares of users by feature.
         experiments: what is being tried out.
         quality: collects what is said of answers; a new `Feedback` when None.
@@ -58,8 +59,8 @@ class Trials:
 
     def __init__(
         self,
-        names: Sequence[str],
-        ledger: Ledger,
+        accounts: Accounts,
+        stages: Sequence[Stage] = (),
         rollout: Rollout | None = None,
         experiments: Sequence[Experiment] = (),
         quality: Feedback | None = None,
@@ -74,11 +75,13 @@ class Trials:
                 raise ConfigurationError(f"experiments must be Experiments, not {type(experiment).__name__}")
         self.rollout = rollout
         self.quality = Feedback() if quality is None else quality
-        self._names = (SEMANTIC, *names)
-        self._ledger = ledger
+        self._names = (SEMANTIC, *(str(getattr(stage, "name", "")) for stage in stages))
+        self._ledger = accounts.ledger
         self._cache: ResponseCache | None = None
         self._last: OrderedDict[tuple[str, bytes], tuple[float, Decision]] = OrderedDict()
         self._lock = threading.Lock()
+        accounts.marks = self.marks if self.experiments else None
+        accounts.watch = self.watch if self.watching else None
 
     @property
     def active(self) -> bool:
@@ -103,11 +106,6 @@ class Trials:
             cache.allowed = partial(self.enabled, SEMANTIC)
         self._cache = cache
         return cache
-
-    def mark(self, accounts: Accounts) -> None:
-        """See to it that records tell their arms, and that those are told who want to know."""
-        accounts.marks = self.marks if self.experiments else None
-        accounts.watch = self.watch if self.watching else None
 
     def uncached(self, request: Request) -> bool:
         """Whether the cache is switched off for a request."""
