@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from resopt.quality.feedback import Feedback
     from resopt.quality.guardrail import Guardrails
     from resopt.quality.judge import Judge
+    from resopt.quality.signals import append_signals
     from resopt.rollout.buckets import Rollout, optimization_enabled, use_rollout
     from resopt.rollout.experiment import Experiment
     from resopt.rollout.shadow import Shadow
@@ -89,6 +90,7 @@ _HOMES = {
     "quality.feedback": ("Feedback",),
     "quality.guardrail": ("Guardrails",),
     "quality.judge": ("Judge",),
+    "quality.signals": ("append_signals",),
     "route.budget": ("Budget", "Limit"),
     "rollout.buckets": ("Rollout", "optimization_enabled", "use_rollout"),
     "rollout.experiment": ("Experiment",),

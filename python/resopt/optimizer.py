@@ -103,9 +103,10 @@ class AsyncOptimizer:
         self.ledger = Ledger(prices) if ledger is None else ledger
         self.accounts = Accounts(self.ledger)
         self.trials = Trials(self.accounts, stages, rollout, experiments, quality)
+        self._uncached = self.trials.uncached if self.trials.active else None
         self.stages = Stages(self.accounts, tuple(stages), tuple(gates), self.trials.switch)
         self.cache = self.trials.over(ResponseCache() if cache is None else cache, self.stages.policy)
-        self.ledger.attach(self.cache.figures, quality=self.trials.quality.report)
+        self.ledger.attach(self.cache.figures, quality=self.trials.report)
         self.flight: Any = Flight(on_unclaimed=self.accounts.unclaimed)
         self._closed = False
 
@@ -231,7 +232,8 @@ class AsyncOptimizer:
         try:
             if self._closed:
                 raise ClosedError("the optimizer is closed: make a new one")  # noqa: TRY301 - recorded below
-            hit = None if self.trials.uncached(request) else self.cache.lookup(request, key)
+            blind = self._uncached is not None and self._uncached(request)
+            hit = None if blind else self.cache.lookup(request, key)
         except ResoptError as error:
             self.accounts.failure(error, started, request)
             raise
@@ -245,7 +247,9 @@ class AsyncOptimizer:
     def plan(self, request: Request) -> Plan:
         """What may be done with the answer; when nothing can say so, it is for this caller alone."""
         try:
-            return Plan(None, steps=(_SWITCHED_OFF,)) if self.trials.uncached(request) else self.cache.plan(request)
+            if self._uncached is not None and self._uncached(request):
+                return Plan(None, steps=(_SWITCHED_OFF,))
+            return self.cache.plan(request)
         except ResoptError:  # the request itself is at fault
             raise
         except Exception as error:  # noqa: BLE001 - invariant 8

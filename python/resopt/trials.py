@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from resopt.cache.response import ResponseCache
     from resopt.metrics.ledger import Ledger
     from resopt.metrics.record import Record
+    from resopt.quality.scores import QualityReport
     from resopt.stage import Stage
     from resopt.types import Request, Scope
 
@@ -107,9 +108,14 @@ class Trials:
         self._cache = cache
         return cache
 
+    def report(self) -> QualityReport | None:
+        """What was said of the answers; None when nothing was."""
+        report = self.quality.report()
+        return report if report.said else None
+
     def uncached(self, request: Request) -> bool:
         """Whether the cache is switched off for a request."""
-        return self.active and not self.enabled(CACHE, request)
+        return not self.enabled(CACHE, request)
 
     def enabled(self, stage: str, request: Request) -> bool:
         """Whether a stage, by name, takes part in a request."""

@@ -28,6 +28,7 @@ def build() -> typer.Typer:
         raise MissingExtraError("the command line needs: pip install 'resopt[cli]'") from error
     from resopt.cli.demo import demo
     from resopt.cli.replay import replay
+    from resopt.cli.report import report
     from resopt.cli.simulate import simulate
 
     application = typer.Typer(
@@ -44,6 +45,7 @@ def build() -> typer.Typer:
 
     application.command()(demo)
     application.command()(replay)
+    application.command()(report)
     application.command()(simulate)
     return application
 

@@ -178,6 +178,13 @@ class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
     against_baseline: Ratio
     off: tuple[str, ...] = ()
 
+    @property
+    def said(self) -> bool:
+        """Whether anything was said at all."""
+        overall = self.overall
+        counts = (overall.satisfaction.count, overall.task_success.count, overall.score.count)
+        return any((*counts, overall.retries, overall.escalations, self.off))
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data that JSON can hold."""
         plain: dict[str, Any] = msgspec.to_builtins(self)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
 from resopt.errors import ConfigurationError
 from resopt.types import Response, Scope, Step
+
+if TYPE_CHECKING:
+    import os
 
 Kind: TypeAlias = Literal["thumbs", "rating", "accepted", "task_success", "score", "retry", "escalation"]
 """`score` is a judge's; `retry` (the same question again) and `escalation` (a stronger model had to help) are mute."""
@@ -92,6 +95,17 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, tag_field="line", tag="s
     ts: float
     decision: Decision
     judge: str = ""
+
+
+def append_signals(path: str | os.PathLike[str], *signals: Signal) -> None:
+    """Append signals to a file, a line of JSON each, beside the records of `ledger.export`: `Feedback(log=…)` takes it.
+
+    For example `Feedback(log=functools.partial(append_signals, "resopt.jsonl"))`.
+    """
+    from pathlib import Path
+
+    with Path(path).open("ab") as file:
+        file.write(b"".join(msgspec.json.encode(signal) + b"\n" for signal in signals))
 
 
 def worth(
