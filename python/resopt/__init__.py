@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from resopt.quality.signals import append_signals
     from resopt.rollout.buckets import Rollout, optimization_enabled, use_rollout
     from resopt.rollout.experiment import Experiment
+    from resopt.rollout.plan import pairs_needed, per_arm_needed
     from resopt.rollout.shadow import Shadow
     from resopt.route.budget import Budget, Limit
     from resopt.sync import Optimizer
@@ -94,6 +95,7 @@ _HOMES = {
     "route.budget": ("Budget", "Limit"),
     "rollout.buckets": ("Rollout", "optimization_enabled", "use_rollout"),
     "rollout.experiment": ("Experiment",),
+    "rollout.plan": ("pairs_needed", "per_arm_needed"),
     "rollout.shadow": ("Shadow",),
     "sync": ("Optimizer",),
     "wrap.options": ("last", "options"),
