@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from resopt._core import KeySpace, ManualClock
+    from resopt.cache.embedding import Embedder
     from resopt.cache.freshness import Freshness
     from resopt.cache.function import cached
+    from resopt.cache.judging import equal_answers, similar_answers
     from resopt.cache.memory import Cache
     from resopt.cache.response import ResponseCache
+    from resopt.cache.second import LLMVerifier, Rewriter
+    from resopt.cache.semantic import SemanticCache
+    from resopt.cache.tiers import MultiTierCache
     from resopt.errors import (
         AuthenticationError,
         BadRequestError,
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
         CacheMissError,
         ClosedError,
         ConfigurationError,
+        DamagedModelError,
         FlightRecursionError,
         InvalidRequestError,
         MissingExtraError,
@@ -59,7 +65,12 @@ _HOMES = {
     "cache.freshness": ("Freshness",),
     "cache.function": ("cached",),
     "cache.memory": ("Cache",),
+    "cache.embedding": ("Embedder",),
+    "cache.judging": ("equal_answers", "similar_answers"),
     "cache.response": ("ResponseCache",),
+    "cache.second": ("LLMVerifier", "Rewriter"),
+    "cache.semantic": ("SemanticCache",),
+    "cache.tiers": ("MultiTierCache",),
     "errors": (
         "AuthenticationError",
         "BadRequestError",
@@ -67,6 +78,7 @@ _HOMES = {
         "CacheMissError",
         "ClosedError",
         "ConfigurationError",
+        "DamagedModelError",
         "FlightRecursionError",
         "InvalidRequestError",
         "MissingExtraError",

@@ -1,11 +1,13 @@
 """The compiled core of resopt: typed surface, documented here."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self, final
 
-from typing_extensions import disjoint_base
+from typing_extensions import Buffer, disjoint_base
 
 __all__ = [
+    "EMBEDDER",
+    "EMBEDDER_DIMENSIONS",
     "UNICODE_VERSION",
     "Digest",
     "Entry",
@@ -19,14 +21,23 @@ __all__ = [
     "Sketch",
     "Stats",
     "Store",
+    "VectorIndex",
     "__version__",
+    "embed",
     "fold",
     "fold_unicode",
     "is_plain_question",
     "ratio_evidence",
+    "tokenise",
 ]
 
 __version__: str
+
+EMBEDDER: str
+"""Name of the bundled embedder; vectors of embedders with other names are never compared with its."""
+
+EMBEDDER_DIMENSIONS: int
+"""Numbers in a vector of the bundled embedder."""
 
 UNICODE_VERSION: str
 """Versions of the Unicode data behind NFKC and case folding; part of every folded key."""
@@ -55,6 +66,98 @@ def is_plain_question(text: str, /) -> bool:
     Not so: nothing at all, several lines, a code fence, braces, more than 512 characters, and raised or lowered figures
     (`2³` is not `23`, which NFKC makes of it). Blanks around the text do not count.
     """
+
+def tokenise(text: str, /, limit: int = 256) -> list[int]:
+    """The first `limit` token ids of a text, as the bundled embedder reads it: BERT's uncased WordPiece.
+
+    The words of a text, without marks and in small letters, in pieces that the vocabulary has; 100 stands for a word
+    that it cannot spell. Unicode 14.0.0 decides what a letter or a blank is, whatever Python's version; lone surrogates
+    are read as nothing. Reading stops at the limit, however long the text is.
+
+    Raises:
+        DamagedModelError: the bundled vocabulary is not what was built in.
+    """
+
+def embed(text: str, /) -> memoryview[float] | None:
+    """The unit vector of a text's first 256 tokens by the bundled embedder: 128 32-bit floats, read-only.
+
+    Microseconds, offline, English; blind to the order of words, so it nominates neighbours and never decides. None when
+    the vocabulary knows no word of the text: such texts have no direction. `numpy.asarray` takes it without a copy. The
+    model is checked when it is first used, which takes some milliseconds.
+
+    Raises:
+        DamagedModelError: the bundled model is not what was built in.
+    """
+
+@final
+class VectorIndex:
+    """Vectors under ids of the caller's, found again by cosine; exact answers at the speed of a few octets a row.
+
+    Flat: every row is looked at through a short code, and the few that can be among the results are computed exactly,
+    so that entries come and go in microseconds and churn costs no recall. The codes are the signs of the vector after a
+    secret random rotation; a neighbour exactly at the limit is overlooked with probability about 3e-7, one above it
+    with far less. With `exact`, codes of eight bits and a proven bound rule out every miss, for about five times the
+    time and more memory. Cosines are of 32-bit floats; equal ones come in the order of their ids; neither the order of
+    inserts nor the processor shows. Safe to use from many threads; long searches let other threads run.
+
+    Args:
+        dimensions: numbers in a vector, from 1 to 65,536.
+        exact: rule out every miss.
+        seed: of the rotation; None draws one.
+
+    Raises:
+        ConfigurationError: an option is out of range.
+    """
+
+    def __new__(cls, dimensions: int, *, exact: bool = False, seed: int | None = None) -> VectorIndex: ...
+    def insert(self, entry: int, vector: Buffer | Sequence[float], /) -> bool:
+        """Keep a vector in place of what was under that id; whether the id is new. Only its direction counts.
+
+        Args:
+            entry: its id, a whole number from 0 to 2**64 - 1.
+            vector: an array of 32-bit floats, or of other numbers, which are converted.
+
+        Raises:
+            ConfigurationError: the vector has other dimensions, a number that is not finite, or zeros only; nothing
+                changes then.
+        """
+
+    def remove(self, entry: int, /) -> bool:
+        """Forget an id; whether it was there."""
+
+    def search(
+        self, vector: Buffer | Sequence[float], /, k: int = 1, floor: float | None = None
+    ) -> list[tuple[int, float]]:
+        """The `k` nearest ids with their cosines, none below `floor`, the nearest first. A high floor saves time.
+
+        Raises:
+            ConfigurationError: the vector is not one that `insert` takes, `k` is 0 or the floor is not a number.
+        """
+
+    def get(self, entry: int, /) -> memoryview[float] | None:
+        """The vector under an id, of length 1, as 32-bit floats; None when there is none."""
+
+    def clear(self) -> None:
+        """Forget all entries and give their memory back."""
+
+    @property
+    def dimensions(self) -> int:
+        """How many numbers a vector has."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether a proven bound rules out every miss."""
+
+    @property
+    def bytes(self) -> int:
+        """Octets held now, room for entries to come included."""
+
+    @property
+    def bytes_per_entry(self) -> int:
+        """Octets that one more entry takes in the long run: its share of a byte budget."""
+
+    def __len__(self) -> int: ...
+    def __contains__(self, entry: object, /) -> bool: ...
 
 @final
 class KeySpace:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from resopt.types import EVERYONE, Outcome, Request, Response, Step, Trace
+from resopt.types import EVERYONE, Billed, Outcome, Request, Response, Scope, Step, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,6 +161,13 @@ class Accounts:
                 self.watch(request, record)
         except Exception as error:  # noqa: BLE001 - invariant 8
             self.skip("watch", error)
+
+    def background(self, call: Billed, scope: Scope) -> None:
+        """Write down a call of our own that came to nothing."""
+        try:
+            self.ledger.background(call.mechanism, call.model, call.usage, scope=scope)
+        except Exception as error:  # noqa: BLE001 - invariant 8
+            self.skip("record", error)
 
     def cancelled_upstream(self) -> None:
         """Count a call cut off: it may be billed all the same, and nobody can say how much."""

@@ -14,11 +14,11 @@ import msgspec
 
 from resopt.accounts import Accounts
 from resopt.asked import as_request
+from resopt.auditing import Auditing
 from resopt.cache.admission import Plan
 from resopt.cache.kept import immutable, snapshot, unbilled
 from resopt.cache.response import ResponseCache
 from resopt.errors import (
-    BudgetExceededError,
     CacheMissError,
     ClosedError,
     ConfigurationError,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 _JOINED = Step("flight", "joined", "another caller was already asking")
 _ASKED = Step("flight", "asked")
 _SWITCHED_OFF = Step("cache", "bypass", "switched off for this user")
+_ONLY = "no stored answer fits, and cache='only' forbids asking the provider"
 
 
 class AsyncOptimizer:
@@ -108,6 +109,7 @@ class AsyncOptimizer:
         self.cache = self.trials.over(ResponseCache() if cache is None else cache, self.stages.policy)
         self.ledger.attach(self.cache.figures, quality=self.trials.report)
         self.flight: Any = Flight(on_unclaimed=self.accounts.unclaimed)
+        self.auditing = Auditing(self)
         self._closed = False
 
     async def complete(self, request: Request | str, **parameters: Any) -> Response:
@@ -147,8 +149,8 @@ class AsyncOptimizer:
         plan: Plan | None = None
         try:
             plan = self.plan(request)
-            if request.cache == "only":
-                raise CacheMissError("no stored answer fits, and cache='only' forbids asking the provider")  # noqa: TRY301 - recorded below
+            if plan.key is None and request.cache == "only":
+                raise CacheMissError(_ONLY)  # noqa: TRY301 - recorded below
             if plan.key is None:
                 request = _with_body(request, {**request.body})
                 _, response = await self._miss(request, plan, call, fits)
@@ -158,17 +160,11 @@ class AsyncOptimizer:
             landed = await self.flight.run(_flight_key(request, plan.key), self._miss, request, plan, call, fits)
             return self._land(request, plan, landed, started)
         except BaseException as error:
-            stale = self.instead(request, plan, error)
+            stale = self.trials.instead(request, plan, error)
             if stale is not None and (fits is None or fits(stale)):
                 return self.accounts.hit(request, stale, started)
             self.accounts.failure(error, started, request)
             raise
-
-    def instead(self, request: Request, plan: Plan | None, error: BaseException) -> Response | None:
-        """What may be served in place of a call that a budget forbids: an answer past its time, where both allow it."""
-        if plan is None or not isinstance(error, BudgetExceededError) or error.over != "stale":
-            return None
-        return self.cache.stale(request, plan)
 
     def lookup(self, request: Request | str, **parameters: Any) -> Response | None:
         """The stored answer to a request, or None; asks nobody and leaves no record in the ledger."""
@@ -182,6 +178,10 @@ class AsyncOptimizer:
     def invalidate(self, **which: Any) -> int:
         """Drop stored answers, by `tag`, `model`, `user`, `older_than` or `key`; as `ResponseCache.invalidate`."""
         return self.cache.invalidate(**which)
+
+    def report_bad_hit(self, which: Response | str) -> int:
+        """Take back an answer from memory that was wrong (or the `trace.id` of it); how many were dropped."""
+        return self.auditing.report_bad_hit(which)
 
     @property
     def skipped(self) -> dict[str, int]:
@@ -242,7 +242,10 @@ class AsyncOptimizer:
             return None
         if hit is None or (fits is not None and not fits(hit)):
             return None
-        return self.accounts.hit(request, hit, started)
+        response = self.accounts.hit(request, hit, started)
+        if self.cache.meaning is not None:
+            self.auditing.served(request, response)
+        return response
 
     def plan(self, request: Request) -> Plan:
         """What may be done with the answer; when nothing can say so, it is for this caller alone."""
@@ -269,6 +272,11 @@ class AsyncOptimizer:
         stored = self.cache.landed(request, plan)
         if stored is not None and (fits is None or fits(stored)):
             return request, stored
+        considered = await self.auditing.consider(request, plan)
+        if considered.response is not None and (fits is None or fits(considered.response)):
+            return request, considered.response
+        if request.cache == "only":
+            raise CacheMissError(_ONLY)
         flying = None if plan.key is None else partial(self.flight.detach, _flight_key(request, plan.key))
         with self.cache.filling(request, plan, flying) as filling:
             asked_at = perf_counter()
@@ -284,8 +292,9 @@ class AsyncOptimizer:
                 admitted = filling.admit(response)
             except Exception as error:  # noqa: BLE001 - invariant 8: the answer is there, and paid for
                 admitted = self.accounts.skip("admit", error)
+        await self.auditing.missed(considered, response, plan)
         asked = Step("provider", self.provider.name, "", response.latency)
-        return request, response.traced(Trace(steps=(*plan.steps, *decided, asked, admitted)))
+        return request, response.traced(Trace(steps=(*plan.steps, *considered.steps, *decided, asked, admitted)))
 
     async def _call(self, request: Request, call: Call) -> Response:
         try:
@@ -298,7 +307,9 @@ class AsyncOptimizer:
     def _land(self, request: Request, plan: Plan, landed: Landed[tuple[Request, Response]], started: float) -> Response:
         (_, response), first = landed
         if response.trace.outcome == "hit":
-            return self.accounts.hit(request, response if first else unbilled(response), started)
+            response = self.accounts.hit(request, response if first else unbilled(response), started)
+            self.auditing.served(request, response)
+            return response
         steps = (_ASKED if first else _JOINED, *response.trace.steps)
         if first:
             return self.accounts.record(request, response, started, outcome="miss", key=plan.key, steps=steps)

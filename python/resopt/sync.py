@@ -68,6 +68,7 @@ class Optimizer:
             quality=quality,
         )
         pipeline.stages = pipeline.stages.blocking()
+        pipeline.auditing.blocking = True
         pipeline.flight = _BlockingFlight(pipeline.flight)
         self.pipeline = pipeline
         self.cache = pipeline.cache
@@ -89,6 +90,10 @@ class Optimizer:
     def feedback(self, which: Response | str | Any, *, scope: Scope | None = None, **said: Any) -> tuple[Signal, ...]:
         """Say how good an answer was; as `AsyncOptimizer.feedback`."""
         return self.pipeline.feedback(which, scope=scope, **said)
+
+    def report_bad_hit(self, which: Response | str) -> int:
+        """Take back an answer from memory that was wrong (or the `trace.id` of it); how many were dropped."""
+        return self.pipeline.report_bad_hit(which)
 
     @property
     def skipped(self) -> dict[str, int]:

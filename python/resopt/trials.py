@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from resopt.errors import ConfigurationError
+from resopt.errors import BudgetExceededError, ConfigurationError
 from resopt.quality.feedback import Feedback
 from resopt.quality.signals import Decision, Signal
 from resopt.rollout.buckets import Rollout
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from resopt.accounts import Accounts
+    from resopt.cache.admission import Plan
     from resopt.cache.response import ResponseCache
     from resopt.metrics.ledger import Ledger
     from resopt.metrics.record import Record
@@ -127,6 +128,12 @@ class Trials:
                 return False
         guardrails = self.quality.guardrails
         return guardrails is None or guardrails.allows(stage, request.scope.namespace, unit)
+
+    def instead(self, request: Request, plan: Plan | None, error: BaseException) -> Response | None:
+        """What may be served in place of a call that a budget forbids: an answer past its time, where both allow it."""
+        if plan is None or not isinstance(error, BudgetExceededError) or error.over != "stale" or self._cache is None:
+            return None
+        return self._cache.stale(request, plan)
 
     def vary(self, request: Request) -> tuple[str, ...]:
         """What of the stages is switched off for a request, for its key."""

@@ -27,6 +27,8 @@ def build() -> typer.Typer:
     except ImportError as error:
         raise MissingExtraError("the command line needs: pip install 'resopt[cli]'") from error
     from resopt.cli.demo import demo
+    from resopt.cli.evaluate import evaluate
+    from resopt.cli.explain import explain
     from resopt.cli.replay import replay
     from resopt.cli.report import report
     from resopt.cli.simulate import simulate
@@ -44,9 +46,11 @@ def build() -> typer.Typer:
         """Cuts the cost and the latency of LLM calls."""
 
     application.command()(demo)
+    application.command()(explain)
     application.command()(replay)
     application.command()(report)
     application.command()(simulate)
+    application.add_typer(evaluate)
     return application
 
 

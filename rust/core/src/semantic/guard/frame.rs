@@ -1,9 +1,9 @@
 //! The form of a question: what it asks for, when, under which modality, and whether it is a command.
 
-use super::lexicon::hash;
+use super::lexicon::{hash, hashes};
 use super::mark::Mark;
 use super::question::Word;
-use super::split::{CLAUSE, CONTENT, NUMBER, SENTENCE};
+use super::split::{CAPITAL, CLAUSE, CONTENT, NUMBER, SENTENCE};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub(super) struct Frame {
     pub(super) ask_word: Option<u16>,
     /// Told by a noun (`what is the price`), not by a question word.
     pub(super) by_noun: bool,
+    /// `what is X`: asks for no more than what it is.
+    pub(super) definition: bool,
     pub(super) tense: Tense,
     pub(super) tense_word: Option<u16>,
     /// `Can`, `Must`, `Should` or none.
@@ -116,8 +118,12 @@ pub(super) fn frame(words: &[Word], marks: u8, text: &str) -> Frame {
 }
 
 /// Skip what only opens politely: `please`, `can you tell me`, `I would like to know`.
-fn opening(words: &[Word], mut at: usize) -> usize {
+fn opening(words: &[Word], start: usize) -> usize {
+    let mut at = start;
     loop {
+        if at > start && words.get(at).is_none_or(|word| word.flags & SENTENCE != 0) {
+            return start;
+        }
         let mark = |nth: usize| words.get(at + nth).map_or(Mark::None, |word| word.mark);
         let content = |nth: usize| words.get(at + nth).is_some_and(|word| word.flags & (CONTENT | NUMBER) != 0);
         if mark(0) == Mark::Please || mark(0) == Mark::Joint {
@@ -179,6 +185,10 @@ fn clause(words: &[Word], start: usize, text: &str) -> Frame {
         Mark::When => frame.ask = Ask::When,
         Mark::Where => frame.ask = Ask::Where,
         Mark::Why => frame.ask = Ask::Why,
+        // `how hard is it`: a degree, not a way.
+        Mark::How if words.get(at + 1).is_some_and(|word| word.flags & CONTENT != 0 && !word.known().action) => {
+            frame.ask = Ask::HowOther;
+        }
         Mark::How => frame.ask = Ask::How,
         Mark::HowLong => frame.ask = Ask::HowLong,
         Mark::HowMuch => frame.ask = Ask::HowMuch,
@@ -190,6 +200,10 @@ fn clause(words: &[Word], start: usize, text: &str) -> Frame {
             let (ask, word) = what(words, at);
             frame.ask = ask;
             frame.by_noun = ask != Ask::What;
+            frame.definition = ask == Ask::What
+                && mark(at + 1).helps()
+                && !matches!(mark(at + 2), Mark::Subject | Mark::Need)
+                && words.get(at + 2).is_some_and(|word| word.mark == Mark::Article || word.stem_is_raw());
             frame.ask_word = place(word);
         }
         Mark::Whether if start != at => frame.ask = Ask::YesNo,
@@ -213,13 +227,13 @@ fn clause(words: &[Word], start: usize, text: &str) -> Frame {
 fn yes_no(words: &[Word], at: usize, frame: &mut Frame) {
     let mark = |nth: usize| words.get(at + nth).map_or(Mark::None, |word| word.mark);
     frame.ask = Ask::YesNo;
-    let you = words.get(at + 1).is_some_and(|word| word.raw == hash("you"));
+    let you = words.get(at + 1).is_some_and(|word| word.raw == const { hash("you") });
     if you && matches!(mark(0), Mark::Can | Mark::Would | Mark::Future) {
         let skip = (2..5).find(|&nth| mark(nth) != Mark::Please).unwrap_or(2);
         if let Some(verb) = words.get(at + skip) {
             let object = words.get(at + skip + 1).is_some_and(|word| {
                 matches!(word.mark, Mark::Possessive | Mark::Pointing | Mark::All | Mark::Subject)
-                    || word.raw == hash("the")
+                    || word.raw == const { hash("the") }
                     || word.flags & NUMBER != 0
             });
             if verb.known().action && verb.stem_is_raw() && object {
@@ -229,31 +243,26 @@ fn yes_no(words: &[Word], at: usize, frame: &mut Frame) {
                 frame.ask = Ask::Tell;
             }
         }
-    } else if words.get(at + 1).is_some_and(|word| word.raw == hash("there")) {
-        let way = words[at..].iter().take(5).any(|word| word.raw == hash("way") || word.raw == hash("ways"));
-        if way {
+    } else if you && words.get(at + 2).is_some_and(|word| word.mark == Mark::Tell) {
+        frame.ask = Ask::Tell;
+    } else if words.get(at + 1).is_some_and(|word| word.raw == const { hash("there") }) {
+        frame.by_noun = true;
+        if words[at..].iter().take(5).any(|word| const { hashes(["way", "ways", "anyway"]) }.contains(&word.raw)) {
             frame.ask = Ask::How;
-            frame.by_noun = true;
         }
     }
 }
 
+/// Nouns that say what is asked for, and what that is.
+const NOUNS: [u64; 30] = hashes(["cost", "price", "fee", "charge", "fare", "reason", "cause", "causes", "reasons", "way", "ways", "process", "procedure", "method", "steps", "step", "instructions", "duration", "timeframe", "turnaround", "deadline", "date", "time", "hours", "times", "schedule", "location", "address", "number", "frequency"]);
+const NOUN_ASKS: [Ask; 30] = [Ask::HowMuch, Ask::HowMuch, Ask::HowMuch, Ask::HowMuch, Ask::HowMuch, Ask::Why, Ask::Why, Ask::Why, Ask::Why, Ask::How, Ask::How, Ask::How, Ask::How, Ask::How, Ask::How, Ask::How, Ask::How, Ask::HowLong, Ask::HowLong, Ask::HowLong, Ask::When, Ask::When, Ask::When, Ask::When, Ask::When, Ask::When, Ask::Where, Ask::Where, Ask::HowMany, Ask::HowOften];
+
 /// `what is the price of`: the noun says what is asked for.
 fn what(words: &[Word], at: usize) -> (Ask, usize) {
-    let nouns: [(Ask, &[&str]); 8] = [
-        (Ask::HowMuch, &["cost", "price", "fee", "charge", "fare"]),
-        (Ask::Why, &["reason", "cause", "causes", "reasons"]),
-        (Ask::How, &["way", "ways", "process", "procedure", "method", "steps", "step", "instructions"]),
-        (Ask::HowLong, &["duration", "timeframe", "turnaround"]),
-        (Ask::When, &["deadline", "date", "time"]),
-        (Ask::Where, &["location", "address"]),
-        (Ask::HowMany, &["number"]),
-        (Ask::HowOften, &["frequency"]),
-    ];
     for (nth, word) in words.iter().enumerate().skip(at + 1).take(6) {
         if matches!(word.mark, Mark::Subject) {
             // `what do I (have to) do to`, `what should I do to`
-            let doing = words[nth..].iter().take(5).any(|word| word.raw == hash("do"));
+            let doing = words[nth..].iter().take(5).any(|word| word.raw == const { hash("do") });
             let aim = words[nth..].iter().take(6).any(|word| matches!(word.mark, Mark::To | Mark::Whether));
             return if doing && aim { (Ask::How, at) } else { (Ask::What, at) };
         }
@@ -262,8 +271,8 @@ fn what(words: &[Word], at: usize) -> (Ask, usize) {
         }
         // Only the head of its group: `the date` but not `the date format`.
         let head = words.get(nth + 1).is_none_or(|next| next.flags & CONTENT == 0 || next.flags & CLAUSE != 0);
-        if head && let Some((ask, _)) = nouns.iter().find(|(_, nouns)| nouns.iter().any(|noun| hash(noun) == word.raw)) {
-            return (*ask, nth);
+        if head && let Some(found) = NOUNS.iter().position(|noun| *noun == word.raw) {
+            return (NOUN_ASKS[found], nth);
         }
     }
     (Ask::What, at)
@@ -273,8 +282,8 @@ fn what(words: &[Word], at: usize) -> (Ask, usize) {
 fn command(words: &[Word], start: usize, at: usize, text: &str, frame: &mut Frame) {
     let mut at = at;
     // `go ahead and`, `I want you to`, `help me`
-    if words.get(at).is_some_and(|word| word.raw == hash("go"))
-        && words.get(at + 1).is_some_and(|word| word.raw == hash("ahead"))
+    if words.get(at).is_some_and(|word| word.raw == const { hash("go") })
+        && words.get(at + 1).is_some_and(|word| word.raw == const { hash("ahead") })
     {
         at = (at + 3).min(words.len().saturating_sub(1));
     }
@@ -292,6 +301,20 @@ fn command(words: &[Word], start: usize, at: usize, text: &str, frame: &mut Fram
     });
     let named = next.is_some_and(|word| word.flags & CONTENT != 0 && word.mark == Mark::None);
     let statement = next.is_some_and(|word| word.mark.helps());
+    // `exchange rate`, `transfer limit`: many of these verbs are nouns too.
+    let noun = const {
+        hashes([
+            "exchange", "transfer", "order", "charge", "bill", "credit", "debit", "refund", "post", "mark", "log", "wire",
+            "return", "call", "ship", "claim", "change", "lock", "hire", "update", "release", "issue", "link", "port", "text",
+            "message", "report", "book", "play", "share", "top", "empty", "clear", "open", "track", "push",
+        ])
+    }
+    .contains(&verb.raw);
+    let aimed = words[at + 1..].iter().take(6).any(|word| matches!(word.mark, Mark::To | Mark::From | Mark::Possessive));
+    let named = named && (!noun || aimed) && verb.flags & SENTENCE != 0;
+    if verb.flags & (SENTENCE | CAPITAL) == CAPITAL {
+        return;
+    }
     let asked = text.trim_end().ends_with('?');
     if !statement && (object && !asked || named && !asked && words.len() > 2) {
         frame.ask = Ask::Action;
@@ -307,7 +330,7 @@ fn tense(words: &[Word], at: usize, frame: &mut Frame) {
         let found = match word.mark {
             Mark::Past => {
                 let state = words[nth + 1..].iter().take(4).any(|word| word.flags & CONTENT != 0 && !word.stem_is_raw());
-                let be = word.raw == hash("was") || word.raw == hash("were");
+                let be = word.raw == const { hash("was") } || word.raw == const { hash("were") };
                 if be && state { Tense::PastPassive } else { Tense::Past }
             }
             Mark::Present => Tense::Present,

@@ -121,7 +121,7 @@ pub(super) const MARKS: &[(&str, Mark)] = &[
     ("a", Mark::Article), ("an", Mark::Article), ("the", Mark::Article),
     ("this", Mark::Pointing), ("these", Mark::Pointing), ("that", Mark::Pointing), ("those", Mark::Pointing),
     ("please", Mark::Please), ("kindly", Mark::Please), ("hi", Mark::Please), ("hello", Mark::Please),
-    ("hey", Mark::Please), ("ok", Mark::Please), ("just", Mark::Please), ("now", Mark::Now), ("so", Mark::Please),
+    ("hey", Mark::Please), ("ok", Mark::Please), ("just", Mark::Please), ("now", Mark::Please), ("currently", Mark::Now), ("current", Mark::Now), ("presently", Mark::Now), ("so", Mark::Please),
     ("tell", Mark::Tell), ("show", Mark::Tell), ("explain", Mark::Tell), ("give", Mark::Tell),
     ("describe", Mark::Tell), ("help", Mark::Tell), ("advise", Mark::Tell), ("guide", Mark::Tell),
     ("wonder", Mark::Tell), ("wondering", Mark::Tell), ("know", Mark::Tell), ("let", Mark::Tell),

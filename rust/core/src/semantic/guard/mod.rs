@@ -42,6 +42,7 @@ pub fn compare(left: &Question, right: &Question, guards: Guards) -> Vec<Reason>
         return found.reasons;
     }
     form::actions(&mut found);
+    form::freshness(&mut found);
     form::negations(&mut found, &aligned);
     terms::opposites(&mut found, &aligned);
     terms::classes(&mut found, &aligned);

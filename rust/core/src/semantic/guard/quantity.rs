@@ -13,6 +13,7 @@ pub(super) enum Kind {
     /// Year, month and day in one number.
     Day,
     Month,
+    MonthDay,
     Weekday,
     /// Yesterday, today, tomorrow.
     Relative,
@@ -23,6 +24,8 @@ pub(super) enum Kind {
 pub(super) struct Quantity {
     pub(super) kind: Kind,
     pub(super) value: f64,
+    /// The number as written, before its unit.
+    pub(super) count: f64,
     pub(super) start: u16,
     pub(super) end: u16,
     /// `a week`: one week, but nobody misses it.
@@ -34,13 +37,23 @@ pub(super) struct Quantity {
 pub(super) struct Literal {
     pub(super) kind: Kind,
     pub(super) value: f64,
+    /// The number as written, before its unit.
+    pub(super) count: f64,
+}
+
+impl Quantity {
+    /// The same number, so that only the unit can differ.
+    pub(super) fn same_count(&self, other: &Self) -> bool {
+        close(self.count, other.count)
+    }
 }
 
 fn plain(value: f64) -> Literal {
-    Literal {
-        kind: Kind::Plain,
-        value,
-    }
+    of(Kind::Plain, value)
+}
+
+fn of(kind: Kind, value: f64) -> Literal {
+    Literal { kind, value, count: value }
 }
 
 fn money(sign: &str) -> Option<u8> {
@@ -129,10 +142,10 @@ fn date(text: &str) -> Option<f64> {
 /// A number in small letters with whatever hangs on it; None when it is a code and not a number.
 pub(super) fn literal(text: &str) -> Option<Literal> {
     if let Some(value) = clock(text) {
-        return Some(Literal { kind: Kind::Time, value });
+        return Some(of(Kind::Time, value));
     }
     if let Some(value) = date(text) {
-        return Some(Literal { kind: Kind::Day, value });
+        return Some(of(Kind::Day, value));
     }
     let (sign, text) = match text.strip_prefix(['-', '−']) {
         Some(rest) => (-1.0, rest),
@@ -165,7 +178,7 @@ fn suffix(value: f64, currency: Option<u8>, tail: &str) -> Option<Literal> {
     let value = value * scale;
     if let Some(currency) = currency {
         let kind = Kind::Money(currency);
-        return tail.is_empty().then(|| Literal { kind, value: (value * 1e4).round() / 1e4 });
+        return tail.is_empty().then(|| of(kind, (value * 1e4).round() / 1e4));
     }
     let tail = tail.trim_start_matches('-');
     match tail {
@@ -175,7 +188,7 @@ fn suffix(value: f64, currency: Option<u8>, tail: &str) -> Option<Literal> {
     }
     if let Some(currency) = money(tail) {
         let kind = Kind::Money(currency);
-        return Some(Literal { kind, value: (value * 1e4).round() / 1e4 });
+        return Some(of(kind, (value * 1e4).round() / 1e4));
     }
     UNITS
         .iter()
@@ -183,6 +196,7 @@ fn suffix(value: f64, currency: Option<u8>, tail: &str) -> Option<Literal> {
         .map(|(dimension, factor, _)| Literal {
             kind: Kind::Unit(*dimension),
             value: value * factor,
+            count: value,
         })
 }
 
@@ -196,7 +210,7 @@ fn equal(left: &Quantity, right: &Quantity) -> bool {
         && (left.kind == right.kind
             || matches!(
                 (left.kind, right.kind),
-                (Kind::Plain, Kind::Money(_)) | (Kind::Money(_), Kind::Plain)
+                (Kind::Plain, Kind::Money(_) | Kind::MonthDay) | (Kind::Money(_) | Kind::MonthDay, Kind::Plain)
             ))
 }
 

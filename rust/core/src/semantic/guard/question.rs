@@ -2,12 +2,11 @@
 
 use super::frame::{Frame, frame};
 use super::language;
-use super::lexicon::{Entry, Kind as Class, hash, lexicon};
+use super::lexicon::{Entry, Kind as Class, hash, hashes, lexicon};
 use super::mark::Mark;
 use super::quantity::{Kind, Quantity};
 use super::split::{CAPITAL, CLAUSE, CODE, CONTENT, MOST_WORDS, NUMBER, OWNER, Piece, Pieces, SENTENCE, SHOUT, readable};
-use super::stem::{degree, negated, root, stem};
-use super::unit::{MONEY, month, weekday};
+use super::stem::{british, degree, negated, root, stem};
 
 /// One word, understood.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +33,10 @@ pub(super) struct Word {
     pub(super) length: u8,
     /// Without inflection.
     pub(super) plain: bool,
+    /// Stands in the tables as it is written.
+    pub(super) listed: bool,
+    /// Only with an `s` at its end.
+    pub(super) plural: bool,
 }
 
 impl Word {
@@ -156,6 +159,9 @@ fn values(pieces: &Pieces, english: bool, words: &mut Vec<Word>, quantities: &mu
         let used = if english { value(pieces, at, quantities) } else { written_value(&list[at], quantities) };
         for (nth, piece) in list[at..at + used.max(1)].iter().enumerate() {
             let mut word = understand(pieces.of_piece(piece), piece, english, loud);
+            if used == 0 && piece.literal.is_some() {
+                word.flags = (word.flags | CODE) & !NUMBER;
+            }
             if used > 0 {
                 // The unit of a number is part of the value; the unit of `a week` stays a word as well.
                 let optional = quantities.last().is_some_and(|last| last.optional);
@@ -167,6 +173,21 @@ fn values(pieces: &Pieces, english: bool, words: &mut Vec<Word>, quantities: &mu
         }
         at += used.max(1);
     }
+    dates(quantities);
+}
+
+/// A number beside a month is its day.
+fn dates(quantities: &mut [Quantity]) {
+    for at in 0..quantities.len() {
+        let month = |index: Option<usize>| {
+            index.and_then(|index| quantities.get(index)).is_some_and(|one| {
+                one.kind == Kind::Month && (one.start.abs_diff(quantities[at].end) <= 4 || one.end.abs_diff(quantities[at].start) <= 2)
+            })
+        };
+        if quantities[at].kind == Kind::Plain && quantities[at].value <= 31.0 && (month(at.checked_sub(1)) || month(Some(at + 1))) {
+            quantities[at].kind = Kind::MonthDay;
+        }
+    }
 }
 
 fn written_value(piece: &Piece, quantities: &mut Vec<Quantity>) -> usize {
@@ -174,6 +195,7 @@ fn written_value(piece: &Piece, quantities: &mut Vec<Quantity>) -> usize {
         quantities.push(Quantity {
             kind: literal.kind,
             value: literal.value,
+            count: literal.count,
             start: piece.start,
             end: piece.end,
             optional: false,
@@ -181,6 +203,13 @@ fn written_value(piece: &Piece, quantities: &mut Vec<Quantity>) -> usize {
         1
     })
 }
+
+/// Nouns whose number is a name.
+const NUMBERED: &[&str] = &[
+    "version", "code", "error", "order", "ticket", "case", "claim", "invoice", "booking", "reference", "ref", "model",
+    "id", "account", "flight", "policy", "cheque", "article", "section", "chapter", "port", "status", "release", "build",
+    "parcel", "issue", "request", "contract", "form", "line", "gate", "platform", "bus", "highway", "route", "rfc",
+];
 
 /// Read a value that begins at a piece; how many pieces it takes, 0 for none.
 fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
@@ -190,15 +219,28 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
     let text = |index: usize| list.get(index).map_or("", |piece| pieces.of_piece(piece));
     let first = &list[at];
     let letters = text(at);
-    let mut put = |kind, value, count: usize, optional| {
-        quantities.push(Quantity { kind, value, start: first.start, end: list[at + count - 1].end, optional });
-        count
+    let mut put = |kind, value, pieces: usize, optional| {
+        let end = list[(at + pieces - 1).min(list.len() - 1)].end;
+        quantities.push(Quantity { kind, value, count: value, start: first.start, end, optional });
+        pieces
     };
+    // `version 3.10`, `order 55120`: a name in digits.
+    if first.literal.is_some_and(|literal| literal.kind == Kind::Plain)
+        && at.checked_sub(1).is_some_and(|before| NUMBERED.contains(&text(before)))
+        && entry(at + 1).is_none_or(|next| next.unit.0 == 0)
+    {
+        return 0;
+    }
+    let known = entry(at).unwrap_or(tables.at(0));
+    if first.literal.is_none() && !known.value {
+        return 0;
+    }
     if first.literal.is_none() {
-        if let Some(day) = weekday(letters) {
-            return put(Kind::Weekday, f64::from(day), 1, false);
+        if known.weekday > 0 {
+            return put(Kind::Weekday, f64::from(known.weekday), 1, false);
         }
-        if let Some(month) = month(letters) {
+        if known.month > 0 {
+            let month = known.month;
             let near = |index: Option<usize>| index.is_some_and(|index| list.get(index).is_some_and(|piece| piece.literal.is_some()));
             let before = at.checked_sub(1).map_or("", text);
             let dated = matches!(before, "in" | "of" | "by" | "since" | "until" | "last" | "next" | "from" | "to" | "till");
@@ -224,13 +266,30 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
             _ => {}
         }
     }
+    // `INR 30,000`, `Rs 500`
+    if first.literal.is_none()
+        && known.money > 0
+        && letters.len() <= 3
+        && let Some(literal) = list.get(at + 1).and_then(|piece| piece.literal)
+        && literal.kind == Kind::Plain
+    {
+        let scale = entry(at + 2).map_or(1.0, |entry| entry.number.max(1.0));
+        let scale = if scale >= 1000.0 { scale } else { 1.0 };
+        return put(Kind::Money(known.money), literal.value * scale, if scale > 1.0 { 3 } else { 2 }, false);
+    }
     let (mut number, mut count) = match first.literal {
         Some(literal) if literal.kind != Kind::Plain => match literal.kind {
             // `$5 million`
             Kind::Money(_) if entry(at + 1).is_some_and(|entry| entry.number >= 1000.0) => {
                 return put(literal.kind, literal.value * entry(at + 1).map_or(1.0, |entry| entry.number), 2, false);
             }
-            kind => return put(kind, literal.value, 1, false),
+            kind => {
+                put(kind, literal.value, 1, false);
+                if let Some(last) = quantities.last_mut() {
+                    last.count = literal.count;
+                }
+                return 1;
+            }
         },
         Some(literal) => (literal.value, 1),
         None => match entry(at).map(|entry| entry.number) {
@@ -263,11 +322,16 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
     let alone = one && count == 1;
     let next = text(at + count);
     let unit = entry(at + count).map_or((0, 0.0), |entry| entry.unit);
-    if let Some((_, currency)) = MONEY.iter().find(|(name, _)| *name == next) {
-        return put(Kind::Money(*currency), number, count + 1, false);
+    let currency = entry(at + count).map_or(0, |entry| entry.money);
+    if currency > 0 {
+        return put(Kind::Money(currency), number, count + 1, false);
     }
     if unit.0 != 0 && !(unit.0 == 14 && alone) {
-        return put(Kind::Unit(unit.0), number * unit.1, count + 1, alone);
+        put(Kind::Unit(unit.0), number * unit.1, count + 1, alone);
+        if let Some(last) = quantities.last_mut() {
+            last.count = number;
+        }
+        return count + 1;
     }
     let clock = matches!(next, "am" | "pm") || (matches!(next, "a" | "p") && text(at + count + 1) == "m");
     if clock && (1.0..=12.0).contains(&number) {
@@ -303,6 +367,8 @@ fn understand(letters: &str, piece: &Piece, english: bool, loud: bool) -> Word {
         degree: 0,
         length: u8::try_from(letters.chars().take(255).count()).unwrap_or(255),
         plain: true,
+        listed: false,
+        plural: false,
     };
     if loud {
         word.flags &= !(CAPITAL | SHOUT);
@@ -322,8 +388,9 @@ fn understand(letters: &str, piece: &Piece, english: bool, loud: bool) -> Word {
     }
     word.flags |= CONTENT;
     if acronym {
-        word.stem = hash("usa").wrapping_mul(u64::from(letters == "us")) | (piece.raw << 1 | 1) * u64::from(letters != "us");
-        word.entry = if letters == "us" { tables.find(hash("usa")) } else { 0 };
+        let us = letters == "us";
+        word.stem = if us { const { hash("usa") } } else { !piece.raw };
+        word.entry = if us { tables.find(word.stem) } else { 0 };
         return word;
     }
     word.mark = entry.mark;
@@ -335,7 +402,9 @@ fn understand(letters: &str, piece: &Piece, english: bool, loud: bool) -> Word {
     if word.degree == 0 {
         stem(&mut base);
     }
+    word.listed = word.entry != 0;
     word.plain = base == letters;
+    word.plural = letters.ends_with('s') && !word.plain;
     if word.entry == 0 {
         word.entry = tables.find(hash(&base));
         // An inflected function word (`makes`, `needed`) is one too.
@@ -344,6 +413,7 @@ fn understand(letters: &str, piece: &Piece, english: bool, loud: bool) -> Word {
             word.mark = word.known().mark;
         }
     }
+    british(&mut base);
     let short = if base.len() >= 6 { base.strip_suffix('e').unwrap_or(&base) } else { &base };
     word.stem = hash(short);
     word.root = hash(root(&base));
@@ -376,7 +446,11 @@ fn places(words: &mut [Word]) {
         if word.is(CLAUSE) {
             place = Mark::None;
         }
-        if word.mark.places() {
+        if at > 0 && words[at - 1].mark == Mark::To && is_verb(&word) {
+            // `to change pounds into zloty`: an infinitive, not a place.
+            words[at].place = Mark::None;
+            place = Mark::None;
+        } else if word.mark.places() {
             // `USD/EUR`, `to cancel`: what follows decides, but the direction is kept.
             place = word.mark;
             since = 0;
@@ -390,6 +464,13 @@ fn places(words: &mut [Word]) {
             }
         }
     }
+}
+
+fn is_verb(word: &Word) -> bool {
+    const VERBS: [u64; 14] = hashes([
+        "convert", "change", "use", "see", "take", "find", "check", "go", "visit", "learn", "travel", "bring", "eat", "own",
+    ]);
+    word.known().action && word.plain || VERBS.contains(&word.raw)
 }
 
 fn is_title_case(words: &[Word]) -> bool {

@@ -45,16 +45,18 @@ pub enum Guard {
     Action,
     /// `this` or `those` that only one of them points with.
     Reference,
+    /// What is true now, of one or both: the answer may have changed.
+    Freshness,
     /// Not all of a long text was read, and the rest differs.
     Unread,
 }
 
 impl Guard {
     /// All guards, in the order of their bits.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Number, Self::Unit, Self::Currency, Self::Date, Self::Identifier, Self::Name, Self::Negation,
         Self::Opposite, Self::Direction, Self::Question, Self::Quantifier, Self::Modality, Self::Qualifier,
-        Self::Substitution, Self::Comparison, Self::Language, Self::Tense, Self::Action, Self::Reference, Self::Unread,
+        Self::Substitution, Self::Comparison, Self::Language, Self::Tense, Self::Action, Self::Reference, Self::Freshness, Self::Unread,
     ];
 
     /// The name, the same in every release.
@@ -80,6 +82,7 @@ impl Guard {
             Self::Tense => "tense",
             Self::Action => "action",
             Self::Reference => "reference",
+            Self::Freshness => "freshness",
             Self::Unread => "unread",
         }
     }
@@ -175,8 +178,9 @@ impl<'a> Found<'a> {
     }
 
     pub(super) fn add(&mut self, guard: Guard, left: &str, right: &str) {
-        if self.wants(guard) && self.reasons.len() < 16 {
-            self.reasons.push(Reason { guard, left: left.to_owned(), right: right.to_owned() });
+        let reason = Reason { guard, left: left.to_owned(), right: right.to_owned() };
+        if self.wants(guard) && self.reasons.len() < 16 && !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
         }
     }
 

@@ -156,9 +156,13 @@ impl Pieces {
     fn with_digits(&mut self, open: &str, at: usize) {
         let lower = open.to_lowercase();
         // `5M` is five million, `5m` five metres; `10K` ten thousand in any case.
+        // Generations of a network are names: `4G` is no four grams.
+        if open.len() == 2 && open.ends_with('G') {
+            return self.word(&lower, at, at + open.len(), CAPITAL);
+        }
         let value = match lower.strip_suffix('m') {
             Some(body) if open.ends_with('M') && body.bytes().all(|c| c.is_ascii_digit() || c == b'.') => {
-                literal(body).map(|one| Literal { value: one.value * 1e6, ..one })
+                literal(body).map(|one| Literal { value: one.value * 1e6, count: one.value * 1e6, ..one })
             }
             _ => literal(&lower),
         };
@@ -185,7 +189,8 @@ impl Pieces {
             && second.kind == Kind::Plain
             && second.value > 0.0
         {
-            let fraction = Literal { kind: first.kind, value: first.value / second.value };
+            let value = first.value / second.value;
+            let fraction = Literal { kind: first.kind, value, count: value };
             return self.push(&lower, at, at + open.len(), NUMBER, Some(fraction));
         }
         self.code(open, at);
@@ -208,7 +213,9 @@ impl Pieces {
         for (here, character) in open.char_indices().chain([(open.len(), ' ')]) {
             let inside = start.is_some() && character == '\'' && open[here + 1..].starts_with(char::is_alphabetic);
             let signed = start.is_some() && matches!(character, '+' | '#') && !open[here..].contains(char::is_alphabetic);
-            if character.is_alphanumeric() || is_combining_mark(character) || inside || signed {
+            // `non-resident` is one word, as `nonresident` is.
+            let prefix = character == '-' && start.is_some_and(|from| open[from..here].eq_ignore_ascii_case("non"));
+            if character.is_alphanumeric() || is_combining_mark(character) || inside || signed || prefix {
                 start.get_or_insert(here);
             } else {
                 if let Some(from) = start.take() {
@@ -238,7 +245,7 @@ impl Pieces {
         }
         let from = self.letters.len();
         if word.is_ascii() {
-            self.letters.extend(word.bytes().map(|octet| char::from(octet.to_ascii_lowercase())));
+            self.letters.extend(word.bytes().filter(|octet| *octet != b'-').map(|octet| char::from(octet.to_ascii_lowercase())));
         } else {
             let letters = word.nfd().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')).flat_map(char::to_lowercase);
             self.letters.extend(letters);
@@ -345,7 +352,7 @@ impl Pieces {
                     self.letters.push_str(word);
                     let to = u32::try_from(self.letters.len()).unwrap_or(0);
                     let flags = if made.is_empty() { flags & !(CAPITAL | SHOUT) } else { 0 };
-                    let literal = word.parse().ok().map(|value| Literal { kind: Kind::Plain, value });
+                    let literal = word.parse().ok().map(|value| Literal { kind: Kind::Plain, value, count: value });
                     let number = if literal.is_some() { NUMBER } else { 0 };
                     made.push(Piece { raw: hash(word), letters: (from, to), start, end, flags: flags | number, literal });
                 }

@@ -10,7 +10,7 @@ use super::split::{CAPITAL, CODE, CONTENT, NUMBER, SENTENCE, SHOUT};
 
 fn guard_of(left: Option<&Quantity>, right: Option<&Quantity>) -> Guard {
     let dated = |one: Option<&Quantity>| {
-        one.is_some_and(|one| matches!(one.kind, Kind::Day | Kind::Month | Kind::Weekday | Kind::Relative | Kind::Time))
+        one.is_some_and(|one| matches!(one.kind, Kind::Day | Kind::Month | Kind::MonthDay | Kind::Weekday | Kind::Relative | Kind::Time))
     };
     if dated(left) || dated(right) {
         return Guard::Date;
@@ -18,7 +18,7 @@ fn guard_of(left: Option<&Quantity>, right: Option<&Quantity>) -> Guard {
     if let (Some(left), Some(right)) = (left, right) {
         match (left.kind, right.kind) {
             (Kind::Money(a), Kind::Money(b)) if a != b => return Guard::Currency,
-            (Kind::Unit(_), Kind::Unit(_)) if left.kind != right.kind => return Guard::Unit,
+            (Kind::Unit(_), Kind::Unit(_)) if left.kind != right.kind || left.same_count(right) => return Guard::Unit,
             _ => {}
         }
     }
@@ -63,7 +63,16 @@ fn is_name(question: &Question, word: &Word) -> bool {
         return false;
     }
     // Other languages, and German above all, write other words large too; there any of them counts.
-    !word.is(SENTENCE) || word.is(SHOUT)
+    // A common noun written large (`Student`, `Lake`) is none, as far as the tables know it.
+    let common = word.entry != 0 && !word.is(SHOUT) && class_of(word).next().is_none() && !word.known().person;
+    (!word.is(SENTENCE) || word.is(SHOUT)) && !common
+}
+
+/// Does the word only complete a name that both texts have (`Donald` before `Trump`)?
+fn completes(question: &Question, at: usize, partners: &[Option<u16>]) -> bool {
+    question.words.get(at + 1).is_some_and(|next| {
+        next.is(CAPITAL) && next.is(CONTENT) && !next.is(SENTENCE) && partners[at + 1].is_some() && !question.words[at].is(SHOUT)
+    })
 }
 
 /// Are the letters the first ones of words that follow one another in the other text (`AI`)?
@@ -89,8 +98,14 @@ pub(super) fn names(found: &mut Found<'_>, aligned: &Alignment) {
             .filter(|&at| !is_spelled_out(question, &question.words[at], other))
             .collect()
     };
-    let a = pick(left, right, &aligned.only_left);
-    let b = pick(right, left, &aligned.only_right);
+    let mut a = pick(left, right, &aligned.only_left);
+    let mut b = pick(right, left, &aligned.only_right);
+    if aligned.only_right.is_empty() {
+        a.retain(|&at| !completes(left, at, &aligned.left));
+    }
+    if aligned.only_left.is_empty() {
+        b.retain(|&at| !completes(right, at, &aligned.right));
+    }
     for nth in 0..a.len().max(b.len()) {
         let one = a.get(nth).map(|&at| &left.words[at]);
         let other = b.get(nth).map(|&at| &right.words[at]);
@@ -148,9 +163,22 @@ fn pairs<'a>(found: &Found<'a>, aligned: &Alignment) -> Vec<(&'a Word, &'a Word)
     all
 }
 
+/// The same, where one of the two may repeat a word that has a partner.
+fn free_pairs<'a>(found: &Found<'a>, aligned: &Alignment) -> Vec<(&'a Word, &'a Word)> {
+    let mut all = Vec::new();
+    for i in &aligned.free_left {
+        for j in &aligned.free_right {
+            if aligned.only_left.contains(i) || aligned.only_right.contains(j) {
+                all.push((&found.left.words[usize::from(*i)], &found.right.words[usize::from(*j)]));
+            }
+        }
+    }
+    all
+}
+
 /// A word of one side against its opposite on the other; also small ones (`with` and `without`, `on` and `off`).
 pub(super) fn opposites(found: &mut Found<'_>, aligned: &Alignment) {
-    for (one, other) in pairs(found, aligned) {
+    for (one, other) in free_pairs(found, aligned) {
         if opposite(one, other) {
             found.words(Guard::Opposite, Some(one), Some(other));
         }
@@ -172,7 +200,6 @@ pub(super) fn opposites(found: &mut Found<'_>, aligned: &Alignment) {
 pub(super) fn classes(found: &mut Found<'_>, aligned: &Alignment) {
     for (one, other) in pairs(found, aligned) {
         if let Some(guard) = class_guard(one, other)
-            && !opposite(one, other)
         {
             found.words(guard, Some(one), Some(other));
         }
@@ -184,18 +211,36 @@ pub(super) fn classes(found: &mut Found<'_>, aligned: &Alignment) {
     if aligned.only_right.is_empty() && aligned.shared > 0 {
         if let Some(word) = added(&left.words, &aligned.only_left) {
             found.words(Guard::Qualifier, Some(&word), None);
+        } else if let Some(span) = condition(left, &aligned.only_left) {
+            found.add(Guard::Qualifier, &phrase(left, span), "");
         }
     } else if aligned.only_left.is_empty() && aligned.shared > 0 {
         if let Some(word) = added(&right.words, &aligned.only_right) {
             found.words(Guard::Qualifier, None, Some(&word));
+        } else if let Some(span) = condition(right, &aligned.only_right) {
+            found.add(Guard::Qualifier, "", &phrase(right, span));
         }
     }
 }
 
+/// `as a visitor`, `with asthma`, `during the exam`: a condition that only one of them sets.
+fn condition(question: &Question, only: &[u16]) -> Option<(usize, usize)> {
+    let at = usize::from(*only.first()?);
+    let from = (at.saturating_sub(3)..at).rev().find(|&before| {
+        let word = &question.words[before];
+        matches!(word.mark, Mark::As | Mark::For | Mark::With | Mark::Without | Mark::Whether)
+            || const { super::lexicon::hashes(["during", "while", "despite"]) }.contains(&word.raw)
+    })?;
+    let whole = question.words[from + 1..at].iter().all(|word| !word.is(CONTENT)) && from > 0;
+    // `while using`, `without going`: the same said at more length.
+    let noun = question.words[at].stem_is_raw() || question.words[at].plural;
+    (whole && noun && only.len() <= 2).then(|| usize::from(*only.last().unwrap_or(&0))).map(|last| (from, last))
+}
+
 /// Does the word narrow what is asked to one kind of it?
 fn narrows(word: &Word) -> bool {
-    class_of(word).any(|(kind, ..)| matches!(kind, Class::Qualifier | Class::Name | Class::Language))
-        || !word.known().poles.is_empty() && word.known().groups.is_empty()
+    let noun = word.stem_is_raw() || word.plural || word.listed;
+    noun && class_of(word).any(|(kind, ..)| matches!(kind, Class::Qualifier | Class::Name | Class::Language))
 }
 
 /// The same adjective in another degree.
@@ -218,44 +263,60 @@ pub(super) fn partners(aligned: &Alignment) -> impl Iterator<Item = (usize, usiz
     aligned.left.iter().enumerate().filter_map(|(i, j)| j.map(|j| (i, usize::from(j))))
 }
 
-/// The same sentence but for one word, which is no synonym: another product, modifier or object.
+/// The same sentence but for one word or group of words, which is no synonym: another product, modifier or object.
 pub(super) fn substitutions(found: &mut Found<'_>, aligned: &Alignment) {
     if !found.wants(Guard::Substitution) || aligned.only_left.is_empty() || aligned.only_right.is_empty() {
         return;
     }
-    if found.reasons.iter().any(|reason| {
-        matches!(reason.guard, Guard::Opposite | Guard::Name | Guard::Qualifier | Guard::Negation | Guard::Language | Guard::Currency | Guard::Unit | Guard::Date)
-    }) {
+    let told = |guard| {
+        use Guard::{Currency, Date, Language, Name, Negation, Opposite, Qualifier, Unit};
+        matches!(guard, Opposite | Name | Qualifier | Negation | Language | Currency | Unit | Date)
+    };
+    if aligned.shared == 0 || found.reasons.iter().any(|reason| told(reason.guard)) {
         return;
     }
-    let (left, right) = (found.left, found.right);
     let single = aligned.only_left.len() == 1 && aligned.only_right.len() == 1;
     for &i in &aligned.only_left {
+        let left = run(&aligned.left, usize::from(i));
         for &j in &aligned.only_right {
-            let (i, j) = (usize::from(i), usize::from(j));
-            let (before, after) = (touches(aligned, i, j, true), touches(aligned, i, j, false));
-            let same_place = before && after;
-            if (same_place && aligned.shared > 0) || (single && (before || after) && aligned.shared >= 2) {
-                found.words(Guard::Substitution, Some(&left.words[i]), Some(&right.words[j]));
+            let right = run(&aligned.right, usize::from(j));
+            let before = meet(aligned, left.0.checked_sub(1), right.0.checked_sub(1));
+            let after = meet(aligned, end(&aligned.left, left.1), end(&aligned.right, right.1));
+            let (a, b) = (found.left, found.right);
+            let plain = is_group(a, left) && is_group(b, right);
+            if plain && ((before && after) || (single && (before || after) && aligned.shared >= 2)) {
+                found.add(Guard::Substitution, &phrase(a, left), &phrase(b, right));
                 return;
             }
         }
     }
 }
 
-/// Are the words beside the two partners of one another (or is there none on either side)?
-fn touches(aligned: &Alignment, i: usize, j: usize, before: bool) -> bool {
-    if before {
-        match (i.checked_sub(1), j.checked_sub(1)) {
-            (None, None) => true,
-            (Some(i), Some(j)) => aligned.left[i].map(usize::from) == Some(j),
-            _ => false,
-        }
-    } else {
-        match (aligned.left.get(i + 1), j + 1 < aligned.right.len()) {
-            (None, false) => true,
-            (Some(partner), true) => partner.map(usize::from) == Some(j + 1),
-            _ => false,
-        }
+/// The words around one without a partner that have none either.
+fn run(partners: &[Option<u16>], at: usize) -> (usize, usize) {
+    let first = (0..at).rev().take_while(|&before| partners[before].is_none()).last().unwrap_or(at);
+    let last = (at + 1..partners.len()).take_while(|&after| partners[after].is_none()).last().unwrap_or(at);
+    (first, last)
+}
+
+/// One or two words, all of content: another wording that brings its own small words is no exchange of words.
+fn is_group(question: &Question, (first, last): (usize, usize)) -> bool {
+    last - first <= 1 && question.words[first..=last].iter().all(|word| word.is(CONTENT))
+}
+
+fn end(partners: &[Option<u16>], last: usize) -> Option<usize> {
+    (last + 1 < partners.len()).then_some(last + 1)
+}
+
+/// Partners of one another, or both the end of their text.
+fn meet(aligned: &Alignment, i: Option<usize>, j: Option<usize>) -> bool {
+    match (i, j) {
+        (None, None) => true,
+        (Some(i), Some(j)) => aligned.left[i].map(usize::from) == Some(j),
+        _ => false,
     }
+}
+
+fn phrase(question: &Question, (first, last): (usize, usize)) -> String {
+    question.piece(question.words[first].start, question.words[last].end).to_owned()
 }
