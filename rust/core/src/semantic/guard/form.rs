@@ -136,7 +136,8 @@ fn agree(left: &Question, right: &Question, aligned: &Alignment) -> bool {
         return noun || !(alike && other || defined && either(Ask::How));
     }
     if either(Ask::YesNo) {
-        return !alike || either(Ask::HowOther) || noun && (either(Ask::How) || either(Ask::HowMuch));
+        // `is there a deadline` and `what is the deadline`.
+        return !alike || either(Ask::HowOther) || a.by_noun && b.by_noun || noun && (either(Ask::How) || either(Ask::HowMuch));
     }
     false
 }

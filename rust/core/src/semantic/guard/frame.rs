@@ -95,7 +95,7 @@ pub(super) fn frame(words: &[Word], marks: u8, text: &str) -> Frame {
         let found = clause(words, at, text);
         let is_question = !matches!(found.ask, Ask::Open | Ask::Want | Ask::Tell);
         if words[at].flags & SENTENCE != 0 && is_question {
-            asks += 1;
+            asks = asks.saturating_add(1);
         }
         best.action |= found.action;
         if (is_question && !strong) || (best.ask == Ask::Open && found.ask != Ask::Open) {

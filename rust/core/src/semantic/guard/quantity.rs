@@ -32,7 +32,7 @@ pub(super) struct Quantity {
     pub(super) optional: bool,
 }
 
-/// A number read from characters: its value, what it counts, and whether another reading (`1.10` as a version) holds.
+/// A number read from characters: its value and what it counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Literal {
     pub(super) kind: Kind,
@@ -75,14 +75,7 @@ fn digits(text: &str) -> Option<f64> {
     };
     let number = |text: &str| text.parse::<f64>().ok().filter(|value| value.is_finite());
     match (commas, dots) {
-        (0, 0) => number(text),
-        (0, 1) => {
-            // Version 3.10 is not version 3.1: a fraction keeps its closing zero unless it is all zeros.
-            let fraction = text.split('.').nth(1).unwrap_or("");
-            let value = number(text)?;
-            let bare = fraction.len() == 2 && fraction.ends_with('0') && fraction != "00";
-            Some(if bare { value + 1e-6 } else { value })
-        }
+        (0, 0 | 1) => number(text),
         (_, 0) if grouped(',') => number(&text.replace(',', "")),
         (1, 0) => number(&text.replace(',', ".")),
         (0, _) if grouped('.') => number(&text.replace('.', "")),

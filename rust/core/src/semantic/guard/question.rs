@@ -219,6 +219,12 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
     let text = |index: usize| list.get(index).map_or("", |piece| pieces.of_piece(piece));
     let first = &list[at];
     let letters = text(at);
+    // `Python 3.10` is not Python 3.1.
+    let is_named = |before: usize| {
+        let piece = &list[before];
+        (piece.flags & CAPITAL != 0 && piece.flags & SENTENCE == 0)
+            || tables.at(tables.find(piece.raw)).members.iter().any(|(class, _)| tables.kind(*class) == Class::Name)
+    };
     let mut put = |kind, value, pieces: usize, optional| {
         let end = list[(at + pieces - 1).min(list.len() - 1)].end;
         quantities.push(Quantity { kind, value, count: value, start: first.start, end, optional });
@@ -226,7 +232,7 @@ fn value(pieces: &Pieces, at: usize, quantities: &mut Vec<Quantity>) -> usize {
     };
     // `version 3.10`, `order 55120`: a name in digits.
     if first.literal.is_some_and(|literal| literal.kind == Kind::Plain)
-        && at.checked_sub(1).is_some_and(|before| NUMBERED.contains(&text(before)))
+        && at.checked_sub(1).is_some_and(|before| NUMBERED.contains(&text(before)) || (letters.contains('.') && is_named(before)))
         && entry(at + 1).is_none_or(|next| next.unit.0 == 0)
     {
         return 0;
@@ -458,7 +464,7 @@ fn places(words: &mut [Word]) {
             place = Mark::None;
         } else if word.is(CONTENT | CODE) {
             words[at].place = place;
-            since += 1;
+            since = since.saturating_add(1);
             if since >= 3 || word.is(OWNER) {
                 place = Mark::None;
             }

@@ -276,9 +276,9 @@ pub(super) fn substitutions(found: &mut Found<'_>, aligned: &Alignment) {
         return;
     }
     let single = aligned.only_left.len() == 1 && aligned.only_right.len() == 1;
-    for &i in &aligned.only_left {
+    for &i in aligned.only_left.iter().take(12) {
         let left = run(&aligned.left, usize::from(i));
-        for &j in &aligned.only_right {
+        for &j in aligned.only_right.iter().take(12) {
             let right = run(&aligned.right, usize::from(j));
             let before = meet(aligned, left.0.checked_sub(1), right.0.checked_sub(1));
             let after = meet(aligned, end(&aligned.left, left.1), end(&aligned.right, right.1));
@@ -286,6 +286,11 @@ pub(super) fn substitutions(found: &mut Found<'_>, aligned: &Alignment) {
             let plain = is_group(a, left) && is_group(b, right);
             if plain && ((before && after) || (single && (before || after) && aligned.shared >= 2)) {
                 found.add(Guard::Substitution, &phrase(a, left), &phrase(b, right));
+                // `80 pages` and `80 words`: what is counted differs.
+                let counted = |question: &Question, first: usize| first > 0 && question.words[first - 1].is(NUMBER);
+                if before && counted(a, left.0) && counted(b, right.0) {
+                    found.add(Guard::Unit, &phrase(a, left), &phrase(b, right));
+                }
                 return;
             }
         }
