@@ -165,10 +165,10 @@ class VectorIndex:
     def __len__(self) -> int: ...
     def __contains__(self, entry: object, /) -> bool: ...
 
-@final
 def guard_names() -> tuple[str, ...]:
     """Names of all guards, in their order; the same in every release."""
 
+@final
 class KeySpace:
     """A set of keys of its own: the same value in another space has an unrelated key.
 
@@ -269,6 +269,7 @@ class Question:
     def bytes(self) -> int:
         """Octets that it occupies in memory."""
 
+@final
 class RequestShape:
     """Which fields of an API's body determine the answer.
 
