@@ -158,7 +158,7 @@ def test_guards_are_chosen_by_name():
     assert names(left, right) >= {"number", "negation", "name"}
     assert names(left, right, ["number"]) == {"number"}
     assert names(left, right, []) == set()
-    with pytest.raises(ConfigurationError, match="no guard is called \"numbers\"; there are: number, unit"):
+    with pytest.raises(ConfigurationError, match='no guard is called "numbers"; there are: number, unit'):
         names(left, right, ["numbers"])
 
 
@@ -239,7 +239,9 @@ def test_signals_refuse_nothing():
     assert not other["same_question"]
 
 
-@pytest.mark.parametrize("text", ["", " ", "\0", "\ud800", "'" * 300, "a" * 10**6, "1" * 10**6, "日" * 10**5, "?! " * 10**5])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\0", "\ud800", "'" * 300, "a" * 10**6, "1" * 10**6, "日" * 10**5, "?! " * 10**5]
+)
 def test_any_text_is_read_in_bounded_room(text):
     question = Question(text)
     assert question.bytes < 64 * 1024

@@ -103,7 +103,11 @@ def load(name: str) -> Callable[[], Any]:
         raise ConfigurationError(f"--cache {name}: {error}") from error
     if _is_cache(found):
         return lambda: found
-    if not callable(found) or not _is_cache(found()):
+    try:
+        makes_one = callable(found) and _is_cache(found())
+    except TypeError:  # it wants arguments
+        makes_one = False
+    if not makes_one:
         raise ConfigurationError(
             f"--cache {name}: neither it nor what it makes has get(prompt) and set(prompt, answer)"
         )
@@ -126,7 +130,7 @@ def tally(outcomes: Sequence[Outcome]) -> tuple[dict[str, Tally], dict[str, Tall
     return kinds, domains, total
 
 
-def _ours(profile: str) -> Callable[[], Any]:
+def _ours(profile: Literal["strict", "balanced"]) -> Callable[[], Any]:
     from resopt.cache.semantic import SemanticCache
 
     made = SemanticCache(profile=profile, audit_share=0, label_share=0)
