@@ -93,7 +93,7 @@ def test_a_thumb_down_on_a_stored_answer_is_told():
     feedback.give(stored, thumbs="down")
     feedback.give(decision(2), thumbs="down")
     assert told == [stored]
-    assert [score for _, score in scores] == [1.0, 0.0, 0.0, 0.0]
+    assert [score for _, score in scores] == [1.0, 0.0, 0.0], "who watches without end counts each voice once"
 
 
 def test_signals_are_logged_and_read_back():

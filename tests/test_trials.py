@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 import resopt
-from asking import PRICES, Scripted, Twin, ask, wait_for
+from asking import CALL_COST, PRICES, Scripted, Twin, ask, wait_for
 from provider_faces import KEY
 from resopt import (
     AsyncOptimizer,
@@ -32,6 +32,7 @@ from resopt import (
 from resopt.cli import main
 from resopt.metrics.export import read_lines
 from resopt.stage import Prepared
+from resopt.stages import Gated
 from resopt.types import Billed, Detour, Step
 from wrapping import USAGE, all_of, face, serving, settled, simulated
 
@@ -341,7 +342,50 @@ async def test_who_waits_at_another_gate_and_leaves_is_charged_nothing():
     assert budget.balance(budget.limits[0]).spent == 0
 
 
+async def test_a_changed_mind_counts_once_in_an_experiment():
+    experiment = Experiment("trial", ramp=(100,))
+    optimizer = AsyncOptimizer(Scripted(), experiments=[experiment])
+    answer = await optimizer.complete(by("ann"))
+    for thumbs in ("up", "down", "up"):
+        optimizer.feedback(answer, thumbs=thumbs)
+    assert sum(experiment.result().metrics[0].values) == 1
+    assert optimizer.ledger.summary().quality.overall.satisfaction.count == 1
+
+
+async def test_calls_of_resopt_s_own_pass_the_gates_too():
+    budget = budget_of(Limit("0.0008"))
+    optimizer = AsyncOptimizer(Scripted(), prices=BOOK, gates=[budget])
+    own = Gated(optimizer.stages, optimizer.provider)
+    await own.complete(ask("Is this the same?", max_tokens=20))
+    assert budget.balance(budget.limits[0]).spent == CALL_COST
+    with pytest.raises(BudgetExceededError):
+        await own.complete(ask("And this?", max_tokens=20))
+    optimizer.provider.error = CacheMissError("down")
+    budget.accounts._balances.clear()
+    with pytest.raises(CacheMissError):
+        await own.complete(ask("And this?", max_tokens=20))
+    assert (budget.accounts.open, budget.balance(budget.limits[0]).spent) == (0, 0)
+
+
 # Over the real simulator.
+
+
+def test_embeddings_are_under_the_budget(face, simulated):
+    budget = Budget(Limit("0.0002"), prices=PriceBook({"text-embedding-3-small": (1, 0)}))
+
+    async def story(face):
+        async with face.client(simulated, wrapping={"gates": [budget]}) as client:
+
+            async def embedded(text):
+                return await settled(client.embeddings.create(model="text-embedding-3-small", input=[text]))
+
+            made = await embedded("One?")
+            assert budget.balance(budget.limits[0]).spent == made.usage.prompt_tokens * 10**6 > 0
+            with pytest.raises(BudgetExceededError):
+                await embedded("Two? " * 100)
+            assert budget.accounts.open == 0
+
+    face.tell(story)
 
 
 @pytest.fixture(scope="module")

@@ -173,7 +173,7 @@ class Trials:
         decision = _decision(which, self._ledger, scope)
         signals = self.quality.give(decision, **said)
         for signal in signals:
-            for experiment in self.experiments:
+            for experiment in () if signal.again else self.experiments:
                 experiment.score(decision.steps, signal.value)
             if signal.kind == "thumbs" and not signal.value:
                 self._evict(decision, which)

@@ -107,7 +107,7 @@ def compared(
     for _, record in sorted(events, key=lambda event: event[0]):
         experiment.observe(record)
     for signal in sorted(signals, key=lambda signal: signal.ts):
-        if signal.kind not in IMPLICIT:
+        if signal.kind not in IMPLICIT and not signal.again:
             experiment.score(signal.decision.steps, signal.value)
     return experiment.result()
 

@@ -248,9 +248,10 @@ class Ledger:
                 self._move()
                 fresh = min(self._moved, len(self._recent))
                 records = list(self._recent)[len(self._recent) - fresh :]
-                self._moved = 0
+                counted = self._moved
             with Path(path).open("ab") as file:
                 file.write(lines_of(records))
+            self._moved -= counted
         return len(records)
 
     def find(self, id: str) -> tuple[Record, Scope | None] | None:  # noqa: A002

@@ -26,7 +26,7 @@ class Feedback:
 
     Args:
         guardrails: which mechanisms are held back when their quality falls.
-        on_score: called with a decision and each new score of 0 to 1 (judges and users alike, implicit signals not).
+        on_score: called with a decision and each first score of 0 to 1 (judges and users alike, implicit signals not).
         on_thumbs_down: called with the decision when a user puts the thumb down on an answer that may be stored.
         retries: seconds within which the same question of the same user says that the last answer was no good; with
             it, escalations count too. None, the default, watches no requests.
@@ -142,11 +142,14 @@ class Feedback:
                 self._said[voice] = value
                 if len(self._said) > self._keep:
                     self._said.popitem(last=False)
-        return Signal(kind=kind, value=value, ts=self._clock(), decision=decision, judge=judge)
+        again = before is not None
+        return Signal(kind=kind, value=value, ts=self._clock(), decision=decision, judge=judge, again=again)
 
     def _tell(self, signal: Signal) -> None:
         if self._log is not None:
             self._log(signal)
+        if signal.again:  # what watches without end has counted this decision, and takes nothing back
+            return
         if self.guardrails is not None:
             self.guardrails.score(signal.decision, signal.value)
         for told in self.on_score:

@@ -88,13 +88,14 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, tag_field="line", tag="signal"):
-    """One thing said of one decision; `value` from 0 (bad) to 1 (good)."""
+    """One thing said of one decision; `value` from 0 (bad) to 1 (good); `again` when it takes the place of another."""
 
     kind: Kind
     value: float
     ts: float
     decision: Decision
     judge: str = ""
+    again: bool = False
 
 
 def append_signals(path: str | os.PathLike[str], *signals: Signal) -> None:

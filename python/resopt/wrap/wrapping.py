@@ -66,7 +66,7 @@ def wrap(
         prices: a `PriceBook`, or a mapping of model to (input, output) dollars per million tokens.
         ledger: where records go; a new one with `prices` when None.
         stages: what may change what is sent upstream, in this order (`resopt.stage.Stage`); not for embeddings.
-        gates: what every call upstream must pass, in this order (`resopt.stage.Gate`); not for embeddings.
+        gates: what every call upstream must pass, in this order (`resopt.stage.Gate`).
         rollout: for which share of users stages are on.
         experiments: what is tried out; each switches its stage.
         quality: collects feedback (`client.resopt.feedback(…)`), with guardrails if any.
