@@ -1,6 +1,7 @@
 """The bundled embedder against the reference it was made with: the same ids, the same vectors, on any text.
 
-`RESOPT_FUZZ=100000` (with `--timeout 0`) makes the differential test that long and takes every code point instead of a sample.
+`RESOPT_FUZZ=100000` (with `--timeout 0`) makes the differential test that long and takes every code point instead of a
+sample.
 """
 
 import json

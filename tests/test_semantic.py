@@ -534,6 +534,17 @@ async def test_explanations_change_nothing(provider):
     assert outcomes(optimizer) == ["miss"]
 
 
+async def test_the_report_says_how_right_it_was(provider):
+    optimizer = optimizer_with(provider, audit_share=1.0)
+    await optimizer.complete(STORED)
+    assert "Semantic hits: 0, 0 reported" in str(optimizer.ledger.summary())
+    await optimizer.complete(OTHER_WORDS)
+    await wait_for(lambda: optimizer.cache.semantic.spaces[0].audited == 1)
+    assert "Semantic hits: 1, 0 reported as wrong; audits of the busiest scope: at most 0.0% wrong (95 %)" in str(
+        optimizer.ledger.summary()
+    )
+
+
 async def test_what_was_learnt_survives_a_restart(provider):
     optimizer = optimizer_with(provider)
     await optimizer.complete(STORED)

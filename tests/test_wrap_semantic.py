@@ -20,9 +20,8 @@ def client(server):
 
 
 def ask(client, question, *, stream, model="gpt-4o"):
-    made = client.chat.completions.create(
-        model=model, messages=[{"role": "user", "content": question}], **({"stream": True} if stream else {})
-    )
+    streaming = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    made = client.chat.completions.create(model=model, messages=[{"role": "user", "content": question}], **streaming)
     if not stream:
         return made.choices[0].message.content, resopt.last(made)
     text = "".join(chunk.choices[0].delta.content or "" for chunk in made if chunk.choices)

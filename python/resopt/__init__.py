@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from resopt._core import KeySpace, ManualClock
+    from resopt._core import KeySpace, ManualClock, guard_names
     from resopt.cache.embedding import Embedder
     from resopt.cache.freshness import Freshness
     from resopt.cache.function import cached
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from resopt.wrap.wrapping import wrap
 
 _HOMES = {
-    "_core": ("KeySpace", "ManualClock"),
+    "_core": ("KeySpace", "ManualClock", "guard_names"),
     "cache.freshness": ("Freshness",),
     "cache.function": ("cached",),
     "cache.memory": ("Cache",),

@@ -77,7 +77,9 @@ def _unplain(question: str) -> str:
     read = Question(question)
     if read.is_action:
         return "it asks for something to be done"
-    return "it holds code" if read.is_code else ""
+    if read.is_code:
+        return "it holds code"
+    return "more than one question" if read.questions > 1 else ""
 
 
 def answers(response: Response) -> str:

@@ -49,7 +49,7 @@ class SemanticCache(ResponseCache):
             no download).
         verifier: `"bundled"`; a callable `(question, other_question, other_answer) -> probability`; an `LLMVerifier`;
             None for nobody, and then a plain cosine decides.
-        guards: names of the guards that may refuse (`resopt.GUARDS`); None for all.
+        guards: names of the guards that may refuse (`resopt.guard_names()`); None for all.
         rewriter: a `Rewriter` that adapts stored answers; needed by `eager`.
         judge: says whether two answers are the same, for audits and labels: `similar_answers`, `equal_answers`, or a
             callable of the same form, plain or async.
@@ -158,6 +158,17 @@ class SemanticCache(ResponseCache):
     def semantic(self) -> SemanticFigures:
         """Figures of the semantic tier: hits, labels, the bound on the wrong share, and where it has retreated."""
         return self.audit.figures()
+
+    def figures(self) -> dict[str, Any]:
+        """Entries, bytes, ages, and what is known of the semantic hits, for the ledger's report."""
+        figures = self.semantic
+        retreated = sum(space.standing in ("drifted", "overspent") for space in figures.spaces)
+        largest = max(figures.spaces, key=lambda space: space.hits, default=None)
+        note = f"Semantic hits: {figures.hits:,}, {figures.reported:,} reported as wrong"
+        if largest is not None and largest.audited:
+            note += f"; audits of the busiest scope: at most {largest.wrong_at_most:.1%} wrong (95 %)"
+        notes = (note, f"Scopes fallen back to exact matching: {retreated:,}") if retreated else (note,)
+        return {**super().figures(), "notes": notes}
 
     def learnt(self) -> bytes:
         """What was learnt and which pairs are barred, versioned and checksummed; no answers."""

@@ -134,11 +134,15 @@ fn number(id: &Bound<'_, PyAny>) -> PyResult<u64> {
 
 /// A vector of anything that holds numbers: an array of 32-bit floats is copied as it is, the rest is converted.
 fn numbers(vector: &Bound<'_, PyAny>) -> PyResult<Vec<f32>> {
-    if let Ok(buffer) = PyBuffer::<f32>::get(vector) {
+    if let Ok(buffer) = PyBuffer::<f32>::get(vector)
+        && is_native(&buffer)
+    {
         flat(&buffer, vector)?;
         return buffer.to_vec(vector.py());
     }
-    if let Ok(buffer) = PyBuffer::<f64>::get(vector) {
+    if let Ok(buffer) = PyBuffer::<f64>::get(vector)
+        && is_native(&buffer)
+    {
         flat(&buffer, vector)?;
         #[expect(
             clippy::cast_possible_truncation,
@@ -165,6 +169,11 @@ fn numbers(vector: &Bound<'_, PyAny>) -> PyResult<Vec<f32>> {
     values
         .map(|values| values.into_iter().map(|value| value as f32).collect())
         .map_err(|_| refused(vector))
+}
+
+/// Whether its numbers have this machine's order of octets: `PyBuffer` itself lets the other one through.
+fn is_native<T>(buffer: &PyBuffer<T>) -> bool {
+    matches!(buffer.format().to_bytes(), [_] | [b'@' | b'=', _])
 }
 
 fn flat<T>(buffer: &PyBuffer<T>, vector: &Bound<'_, PyAny>) -> PyResult<()> {

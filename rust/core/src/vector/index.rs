@@ -24,6 +24,8 @@ use crate::error::Error;
 const EXACT_ROWS: usize = 256;
 /// Vectors shorter than this are always compared exactly: so few signs tell nothing.
 const FEWEST_DIMENSIONS: usize = 64;
+/// So many candidates of a chunk are worth sorting.
+const FEW: usize = CHUNK / 4;
 /// Largest number of dimensions.
 const MOST_DIMENSIONS: usize = 65_536;
 
@@ -197,7 +199,7 @@ impl Index {
         Ok(nearest.into_found())
     }
 
-    /// Chunk by chunk: the most promising candidates first, until none can beat what was found.
+    /// Chunk by chunk: the most promising candidates first, those that cannot beat what was found not at all.
     fn search_filtered(
         &self,
         unit: &[f32],
@@ -208,12 +210,14 @@ impl Index {
         for chunk in 0..self.ids.len().div_ceil(CHUNK) {
             promising.clear();
             candidates(chunk, nearest.threshold(), &mut promising);
-            promising.sort_unstable_by(|left: &(f32, usize), right| right.0.total_cmp(&left.0));
+            // Many candidates are better read in the order in which they lie in memory.
+            if promising.len() <= FEW {
+                promising.sort_unstable_by(|left: &(f32, usize), right| right.0.total_cmp(&left.0));
+            }
             for &(estimate, row) in &promising {
-                if estimate < nearest.threshold() {
-                    break;
+                if estimate >= nearest.threshold() {
+                    self.offer(unit, row, nearest);
                 }
-                self.offer(unit, row, nearest);
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Which words of two questions stand for each other.
 
-use super::question::{Question, Word};
+use super::question::Question;
 use super::split::{CAPITAL, CODE, CONTENT, NUMBER};
+use super::word::Word;
 
 /// Partners of the words of two questions; words of content only.
 #[derive(Debug)]
@@ -83,7 +84,11 @@ fn compared(word: &Word) -> bool {
 
 /// One letter more, less, other or exchanged: a slip of the pen in a word that no table knows.
 fn slip(left: &str, right: &str) -> bool {
-    let fold = |text: &str| text.bytes().map(|octet| octet.to_ascii_lowercase()).collect::<Vec<u8>>();
+    let fold = |text: &str| {
+        text.bytes()
+            .map(|octet| octet.to_ascii_lowercase())
+            .collect::<Vec<u8>>()
+    };
     let (mut short, mut long) = (fold(left), fold(right));
     if short.len() > long.len() {
         std::mem::swap(&mut short, &mut long);
@@ -172,7 +177,12 @@ fn compounds(one: &Question, other: &Question, ones: &mut [Option<u16>], others:
             continue;
         }
         let letters = |question: &Question, word: &Word| {
-            question.of(word).bytes().filter(u8::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect::<Vec<u8>>()
+            question
+                .of(word)
+                .bytes()
+                .filter(u8::is_ascii_alphanumeric)
+                .map(|c| c.to_ascii_lowercase())
+                .collect::<Vec<u8>>()
         };
         let whole = letters(one, word);
         let pair = other.words.windows(2).position(|pair| {
@@ -209,7 +219,9 @@ fn lonely(words: &[Word], others: &[Word], free: &[u16]) -> Vec<u16> {
         .copied()
         .filter(|&at| {
             let word = &words[usize::from(at)];
-            !others.iter().any(|other| other.is(CONTENT) && near(word, other).is_some())
+            !others
+                .iter()
+                .any(|other| other.is(CONTENT) && near(word, other).is_some())
         })
         .collect()
 }

@@ -1,66 +1,15 @@
 //! The reviewed English tables, read once into one map from a word to all that is known of it.
 
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::LazyLock;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::hash::{Identity, hash};
 use super::mark::{MARKS, Mark};
 use super::unit::{MONEY, NUMBERS, UNITS, month, weekday};
 
-/// Keys are hashes already.
-#[derive(Default)]
-pub(super) struct Identity(u64);
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-}
-
 type Map<V> = HashMap<u64, V, BuildHasherDefault<Identity>>;
-
-/// A word as a number. Not keyed: a collision made on purpose could only make two words look alike to the guards, and
-/// the verifier, which reads the letters, comes after them.
-pub(super) const fn hash(word: &str) -> u64 {
-    let octets = word.as_bytes();
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64 ^ (octets.len() as u64).wrapping_mul(0xA24B_AED4_963E_E407);
-    let mut at = 0;
-    while at < octets.len() {
-        let mut chunk = 0_u64;
-        let mut nth = 0;
-        while nth < 8 && at + nth < octets.len() {
-            chunk |= (octets[at + nth] as u64) << (8 * nth);
-            nth += 1;
-        }
-        let mixed = ((state ^ chunk) as u128) * 0xD6E8_FEB8_6659_FD93_u128;
-        #[expect(clippy::cast_possible_truncation, reason = "both halves of the product are folded")]
-        {
-            state = (mixed as u64) ^ ((mixed >> 64) as u64);
-        }
-        at += 8;
-    }
-    state ^ (state >> 29)
-}
-
-/// Several words as numbers, made when this is compiled.
-pub(super) const fn hashes<const COUNT: usize>(words: [&str; COUNT]) -> [u64; COUNT] {
-    let mut all = [0; COUNT];
-    let mut at = 0;
-    while at < COUNT {
-        all[at] = hash(words[at]);
-        at += 1;
-    }
-    all
-}
 
 /// What a class of names that exclude one another is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +25,7 @@ pub(super) enum Kind {
 
 /// All that is known of a word.
 #[derive(Clone, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a word")]
 pub(super) struct Entry {
     /// Synonym groups, from 1.
     pub(super) groups: Vec<u16>,
@@ -195,10 +145,52 @@ impl Lexicon {
 
     fn read_values(&mut self) {
         const NAMED: [&str; 47] = [
-            "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
-            "december", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "monday",
-            "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "mon", "tue", "tues", "wed", "thu",
-            "thur", "thurs", "fri", "mondays", "tuesdays", "wednesdays", "thursdays", "fridays", "saturdays", "sundays",
+            "january",
+            "february",
+            "march",
+            "april",
+            "may",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
+            "jan",
+            "feb",
+            "mar",
+            "apr",
+            "jun",
+            "jul",
+            "aug",
+            "sep",
+            "sept",
+            "oct",
+            "nov",
+            "dec",
+            "monday",
+            "tuesday",
+            "wednesday",
+            "thursday",
+            "friday",
+            "saturday",
+            "sunday",
+            "mon",
+            "tue",
+            "tues",
+            "wed",
+            "thu",
+            "thur",
+            "thurs",
+            "fri",
+            "mondays",
+            "tuesdays",
+            "wednesdays",
+            "thursdays",
+            "fridays",
+            "saturdays",
+            "sundays",
             "tonight",
         ];
         for (word, currency) in MONEY {
@@ -210,7 +202,16 @@ impl Lexicon {
             entry.month = month(word).unwrap_or(0);
             entry.weekday = weekday(word).unwrap_or(0);
         }
-        for word in ["yesterday", "today", "tomorrow", "noon", "midday", "midnight", "a", "an"] {
+        for word in [
+            "yesterday",
+            "today",
+            "tomorrow",
+            "noon",
+            "midday",
+            "midnight",
+            "a",
+            "an",
+        ] {
             self.entry(word).value = true;
         }
         for entry in &mut self.entries {

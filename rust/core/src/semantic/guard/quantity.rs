@@ -53,7 +53,11 @@ fn plain(value: f64) -> Literal {
 }
 
 fn of(kind: Kind, value: f64) -> Literal {
-    Literal { kind, value, count: value }
+    Literal {
+        kind,
+        value,
+        count: value,
+    }
 }
 
 fn money(sign: &str) -> Option<u8> {
@@ -70,7 +74,9 @@ fn digits(text: &str) -> Option<f64> {
     let dots = text.matches('.').count();
     let grouped = |mark: char| {
         let mut parts = text.split(mark);
-        let first = parts.next().is_some_and(|part| all_digits(part) && part.len() <= 3 && !part.starts_with('0'));
+        let first = parts
+            .next()
+            .is_some_and(|part| all_digits(part) && part.len() <= 3 && !part.starts_with('0'));
         first && parts.all(|part| all_digits(part) && part.len() == 3)
     };
     let number = |text: &str| text.parse::<f64>().ok().filter(|value| value.is_finite());
@@ -112,10 +118,18 @@ fn clock(text: &str) -> Option<f64> {
 
 /// `2024-03-12`, `12.03.2024`, `3/12/24`: year, month and day when they can be told, the written order otherwise.
 fn date(text: &str) -> Option<f64> {
-    let mark = ['-', '/', '.'].into_iter().find(|mark| text.matches(*mark).count() == 2)?;
+    let mark = ['-', '/', '.']
+        .into_iter()
+        .find(|mark| text.matches(*mark).count() == 2)?;
     let parts: Vec<f64> = text
         .split(mark)
-        .map(|part| if all_digits(part) && part.len() <= 4 { part.parse().ok() } else { None })
+        .map(|part| {
+            if all_digits(part) && part.len() <= 4 {
+                part.parse().ok()
+            } else {
+                None
+            }
+        })
         .collect::<Option<_>>()?;
     let &[first, second, third] = parts.as_slice() else {
         return None;
@@ -124,7 +138,11 @@ fn date(text: &str) -> Option<f64> {
         (first, second, third)
     } else if third > 31.0 || mark == '/' {
         let year = if third < 100.0 { third + 2000.0 } else { third };
-        if first > 12.0 { (year, second, first) } else { (year, first, second) }
+        if first > 12.0 {
+            (year, second, first)
+        } else {
+            (year, first, second)
+        }
     } else {
         return None;
     };
@@ -208,7 +226,10 @@ fn equal(left: &Quantity, right: &Quantity) -> bool {
 }
 
 /// Which of the quantities have no equal on the other side, in pairs where they are of one kind.
-pub(super) fn unequal<'a>(left: &'a [Quantity], right: &'a [Quantity]) -> Vec<(Option<&'a Quantity>, Option<&'a Quantity>)> {
+pub(super) fn unequal<'a>(
+    left: &'a [Quantity],
+    right: &'a [Quantity],
+) -> Vec<(Option<&'a Quantity>, Option<&'a Quantity>)> {
     let mut used = vec![false; right.len()];
     let mut only_left = Vec::new();
     for quantity in left {
@@ -217,7 +238,12 @@ pub(super) fn unequal<'a>(left: &'a [Quantity], right: &'a [Quantity]) -> Vec<(O
             None => only_left.push(quantity),
         }
     }
-    let mut only_right: Vec<&Quantity> = right.iter().zip(&used).filter(|(_, used)| !**used).map(|(one, _)| one).collect();
+    let mut only_right: Vec<&Quantity> = right
+        .iter()
+        .zip(&used)
+        .filter(|(_, used)| !**used)
+        .map(|(one, _)| one)
+        .collect();
     // Repeating a value that the other text also has is no difference.
     only_left.retain(|one| !right.iter().any(|other| equal(one, other)));
     only_right.retain(|one| !left.iter().any(|other| equal(one, other)));
@@ -234,6 +260,11 @@ pub(super) fn unequal<'a>(left: &'a [Quantity], right: &'a [Quantity]) -> Vec<(O
             None => {}
         }
     }
-    pairs.extend(only_right.into_iter().filter(|one| !one.optional).map(|one| (None, Some(one))));
+    pairs.extend(
+        only_right
+            .into_iter()
+            .filter(|one| !one.optional)
+            .map(|one| (None, Some(one))),
+    );
     pairs
 }

@@ -1,6 +1,7 @@
 //! Words without their inflection, so that `charges`, `charging` and `charged` are one word.
 
-use super::lexicon::{hash, tables as lexicon};
+use super::hash::hash;
+use super::lexicon::tables as lexicon;
 
 fn known(word: &str) -> bool {
     lexicon().find(hash(word)) != 0
@@ -52,16 +53,18 @@ fn mend(rest: &mut String) {
     }
 }
 
+/// Words that end like a superlative and are none.
+const NOUNS: [&str; 22] = [
+    "request", "interest", "suggest", "harvest", "invest", "protest", "contest", "honest", "forest", "modest",
+    "arrest", "digest", "conquest", "inquest", "tempest", "everest", "latest", "pretest", "retest", "unrest",
+    "bequest", "manifest",
+];
+
 /// The degree of an adjective of the tables (1 more, 2 most); the word becomes its base then.
 pub(super) fn degree(word: &mut String) -> u8 {
     if known(word) || !word.is_ascii() {
         return 0;
     }
-    const NOUNS: [&str; 22] = [
-        "request", "interest", "suggest", "harvest", "invest", "protest", "contest", "honest", "forest", "modest",
-        "arrest", "digest", "conquest", "inquest", "tempest", "everest", "latest", "pretest", "retest", "unrest",
-        "bequest", "manifest",
-    ];
     if word.len() > 5 && word.ends_with("est") && !NOUNS.contains(&word.as_str()) {
         let mut rest = word[..word.len() - 3].to_owned();
         mend(&mut rest);
@@ -144,7 +147,11 @@ pub(super) fn root(stem: &str) -> &str {
         return stem;
     }
     // Countries and those from there.
-    if let Some(rest) = stem.strip_suffix("ian").or_else(|| stem.strip_suffix("ia")).filter(|rest| rest.len() >= 3) {
+    if let Some(rest) = stem
+        .strip_suffix("ian")
+        .or_else(|| stem.strip_suffix("ia"))
+        .filter(|rest| rest.len() >= 3)
+    {
         return rest;
     }
     for ending in ENDINGS {

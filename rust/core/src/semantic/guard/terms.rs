@@ -4,13 +4,20 @@ use super::align::{Alignment, excludes, opposite};
 use super::lexicon::Kind as Class;
 use super::mark::Mark;
 use super::quantity::{Kind, Quantity, unequal};
-use super::question::{Question, Word, class_of};
+use super::question::Question;
 use super::reason::{Found, Guard};
 use super::split::{CAPITAL, CODE, CONTENT, NUMBER, SENTENCE, SHOUT};
+use super::substitution::phrase;
+use super::word::{Word, class_of};
 
 fn guard_of(left: Option<&Quantity>, right: Option<&Quantity>) -> Guard {
     let dated = |one: Option<&Quantity>| {
-        one.is_some_and(|one| matches!(one.kind, Kind::Day | Kind::Month | Kind::MonthDay | Kind::Weekday | Kind::Relative | Kind::Time))
+        one.is_some_and(|one| {
+            matches!(
+                one.kind,
+                Kind::Day | Kind::Month | Kind::MonthDay | Kind::Weekday | Kind::Relative | Kind::Time
+            )
+        })
     };
     if dated(left) || dated(right) {
         return Guard::Date;
@@ -32,7 +39,9 @@ pub(super) fn values(found: &mut Found<'_>) {
         return;
     }
     for (one, other) in unequal(&left.quantities, &right.quantities) {
-        let piece = |question: &'_ Question, one: Option<&Quantity>| one.map_or(String::new(), |one| question.piece(one.start, one.end).to_owned());
+        let piece = |question: &'_ Question, one: Option<&Quantity>| {
+            one.map_or(String::new(), |one| question.piece(one.start, one.end).to_owned())
+        };
         // The same digits with another unit: it is the unit that differs.
         let guard = guard_of(one, other);
         found.add(guard, &piece(left, one), &piece(right, other));
@@ -71,7 +80,11 @@ fn is_name(question: &Question, word: &Word) -> bool {
 /// Does the word only complete a name that both texts have (`Donald` before `Trump`)?
 fn completes(question: &Question, at: usize, partners: &[Option<u16>]) -> bool {
     question.words.get(at + 1).is_some_and(|next| {
-        next.is(CAPITAL) && next.is(CONTENT) && !next.is(SENTENCE) && partners[at + 1].is_some() && !question.words[at].is(SHOUT)
+        next.is(CAPITAL)
+            && next.is(CONTENT)
+            && !next.is(SENTENCE)
+            && partners[at + 1].is_some()
+            && !question.words[at].is(SHOUT)
     })
 }
 
@@ -83,7 +96,11 @@ fn is_spelled_out(question: &Question, word: &Word, other: &Question) -> bool {
     }
     other.words.windows(letters.len().max(1)).any(|words| {
         words.iter().zip(letters).all(|(word, letter)| {
-            other.of(word).as_bytes().first().is_some_and(|first| first.eq_ignore_ascii_case(letter))
+            other
+                .of(word)
+                .as_bytes()
+                .first()
+                .is_some_and(|first| first.eq_ignore_ascii_case(letter))
         })
     })
 }
@@ -109,7 +126,8 @@ pub(super) fn names(found: &mut Found<'_>, aligned: &Alignment) {
     for nth in 0..a.len().max(b.len()) {
         let one = a.get(nth).map(|&at| &left.words[at]);
         let other = b.get(nth).map(|&at| &right.words[at]);
-        if one.is_some_and(|one| spelled_by(right, one, left)) || other.is_some_and(|one| spelled_by(left, one, right)) {
+        if one.is_some_and(|one| spelled_by(right, one, left)) || other.is_some_and(|one| spelled_by(left, one, right))
+        {
             continue;
         }
         // The word of the other side that stands there, when it is not a name by its letters (all small).
@@ -123,7 +141,11 @@ pub(super) fn names(found: &mut Found<'_>, aligned: &Alignment) {
 
 /// Is the word part of a name that the other text writes by its first letters?
 fn spelled_by(other: &Question, word: &Word, question: &Question) -> bool {
-    let first = question.of(word).chars().next().map(|letter| letter.to_ascii_lowercase());
+    let first = question
+        .of(word)
+        .chars()
+        .next()
+        .map(|letter| letter.to_ascii_lowercase());
     other.words.iter().any(|short| {
         short.is(SHOUT)
             && is_spelled_out(other, short, question)
@@ -199,15 +221,13 @@ pub(super) fn opposites(found: &mut Found<'_>, aligned: &Alignment) {
 /// Two members of one class (`premium` and `basic`, `debit` and `credit`); or one named on one side only.
 pub(super) fn classes(found: &mut Found<'_>, aligned: &Alignment) {
     for (one, other) in pairs(found, aligned) {
-        if let Some(guard) = class_guard(one, other)
-        {
+        if let Some(guard) = class_guard(one, other) {
             found.words(guard, Some(one), Some(other));
         }
     }
     let (left, right) = (found.left, found.right);
-    let added = |words: &[Word], only: &[u16]| -> Option<Word> {
-        only.iter().map(|&at| words[usize::from(at)]).find(narrows)
-    };
+    let added =
+        |words: &[Word], only: &[u16]| -> Option<Word> { only.iter().map(|&at| words[usize::from(at)]).find(narrows) };
     if aligned.only_right.is_empty() && aligned.shared > 0 {
         if let Some(word) = added(&left.words, &aligned.only_left) {
             found.words(Guard::Qualifier, Some(&word), None);
@@ -228,13 +248,17 @@ fn condition(question: &Question, only: &[u16]) -> Option<(usize, usize)> {
     let at = usize::from(*only.first()?);
     let from = (at.saturating_sub(3)..at).rev().find(|&before| {
         let word = &question.words[before];
-        matches!(word.mark, Mark::As | Mark::For | Mark::With | Mark::Without | Mark::Whether)
-            || const { super::lexicon::hashes(["during", "while", "despite"]) }.contains(&word.raw)
+        matches!(
+            word.mark,
+            Mark::As | Mark::For | Mark::With | Mark::Without | Mark::Whether
+        ) || const { super::hash::hashes(["during", "while", "despite"]) }.contains(&word.raw)
     })?;
     let whole = question.words[from + 1..at].iter().all(|word| !word.is(CONTENT)) && from > 0;
     // `while using`, `without going`: the same said at more length.
     let noun = question.words[at].stem_is_raw() || question.words[at].plural;
-    (whole && noun && only.len() <= 2).then(|| usize::from(*only.last().unwrap_or(&0))).map(|last| (from, last))
+    (whole && noun && only.len() <= 2)
+        .then(|| usize::from(*only.last().unwrap_or(&0)))
+        .map(|last| (from, last))
 }
 
 /// Does the word narrow what is asked to one kind of it?
@@ -251,7 +275,13 @@ pub(super) fn degrees(found: &mut Found<'_>, aligned: &Alignment) {
             found.words(Guard::Comparison, Some(one), Some(other));
         }
     }
-    let least = |question: &Question| question.words.iter().find(|word| matches!(word.mark, Mark::Least | Mark::Most)).copied();
+    let least = |question: &Question| {
+        question
+            .words
+            .iter()
+            .find(|word| matches!(word.mark, Mark::Least | Mark::Most))
+            .copied()
+    };
     if let (Some(one), Some(other)) = (least(found.left), least(found.right))
         && one.mark != other.mark
     {
@@ -260,68 +290,9 @@ pub(super) fn degrees(found: &mut Found<'_>, aligned: &Alignment) {
 }
 
 pub(super) fn partners(aligned: &Alignment) -> impl Iterator<Item = (usize, usize)> {
-    aligned.left.iter().enumerate().filter_map(|(i, j)| j.map(|j| (i, usize::from(j))))
-}
-
-/// The same sentence but for one word or group of words, which is no synonym: another product, modifier or object.
-pub(super) fn substitutions(found: &mut Found<'_>, aligned: &Alignment) {
-    if !found.wants(Guard::Substitution) || aligned.only_left.is_empty() || aligned.only_right.is_empty() {
-        return;
-    }
-    let told = |guard| {
-        use Guard::{Currency, Date, Language, Name, Negation, Opposite, Qualifier, Unit};
-        matches!(guard, Opposite | Name | Qualifier | Negation | Language | Currency | Unit | Date)
-    };
-    if aligned.shared == 0 || found.reasons.iter().any(|reason| told(reason.guard)) {
-        return;
-    }
-    let single = aligned.only_left.len() == 1 && aligned.only_right.len() == 1;
-    for &i in aligned.only_left.iter().take(12) {
-        let left = run(&aligned.left, usize::from(i));
-        for &j in aligned.only_right.iter().take(12) {
-            let right = run(&aligned.right, usize::from(j));
-            let before = meet(aligned, left.0.checked_sub(1), right.0.checked_sub(1));
-            let after = meet(aligned, end(&aligned.left, left.1), end(&aligned.right, right.1));
-            let (a, b) = (found.left, found.right);
-            let plain = is_group(a, left) && is_group(b, right);
-            if plain && ((before && after) || (single && (before || after) && aligned.shared >= 2)) {
-                found.add(Guard::Substitution, &phrase(a, left), &phrase(b, right));
-                // `80 pages` and `80 words`: what is counted differs.
-                let counted = |question: &Question, first: usize| first > 0 && question.words[first - 1].is(NUMBER);
-                if before && counted(a, left.0) && counted(b, right.0) {
-                    found.add(Guard::Unit, &phrase(a, left), &phrase(b, right));
-                }
-                return;
-            }
-        }
-    }
-}
-
-/// The words around one without a partner that have none either.
-fn run(partners: &[Option<u16>], at: usize) -> (usize, usize) {
-    let first = (0..at).rev().take_while(|&before| partners[before].is_none()).last().unwrap_or(at);
-    let last = (at + 1..partners.len()).take_while(|&after| partners[after].is_none()).last().unwrap_or(at);
-    (first, last)
-}
-
-/// One or two words, all of content: another wording that brings its own small words is no exchange of words.
-fn is_group(question: &Question, (first, last): (usize, usize)) -> bool {
-    last - first <= 1 && question.words[first..=last].iter().all(|word| word.is(CONTENT))
-}
-
-fn end(partners: &[Option<u16>], last: usize) -> Option<usize> {
-    (last + 1 < partners.len()).then_some(last + 1)
-}
-
-/// Partners of one another, or both the end of their text.
-fn meet(aligned: &Alignment, i: Option<usize>, j: Option<usize>) -> bool {
-    match (i, j) {
-        (None, None) => true,
-        (Some(i), Some(j)) => aligned.left[i].map(usize::from) == Some(j),
-        _ => false,
-    }
-}
-
-fn phrase(question: &Question, (first, last): (usize, usize)) -> String {
-    question.piece(question.words[first].start, question.words[last].end).to_owned()
+    aligned
+        .left
+        .iter()
+        .enumerate()
+        .filter_map(|(i, j)| j.map(|j| (i, usize::from(j))))
 }
