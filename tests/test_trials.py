@@ -27,8 +27,11 @@ from resopt import (
     ResponseCache,
     Rollout,
     Scope,
+    SemanticCache,
     append_signals,
 )  # fmt: skip
+from resopt.cache import eligible
+from resopt.cache.freshness import GENERIC
 from resopt.cli import main
 from resopt.metrics.export import read_lines
 from resopt.stage import Prepared
@@ -102,8 +105,37 @@ async def test_keys_are_those_of_before_when_nothing_is_switched_off():
     assert optimizer.cache.key(request) == plain.key(request)
     off = AsyncOptimizer(Scripted(), cache=ResponseCache(), rollout=Rollout({"semantic": 0}))
     assert off.cache.key(request) != plain.key(request)
-    assert off.cache.allowed(request) is False
-    assert optimizer.cache.allowed(request) is True
+    assert off.cache.allowed("semantic", request) is False
+    assert optimizer.cache.allowed("semantic", request) is True
+
+
+async def test_questions_in_other_words_are_switched_too_and_meet_no_answer_of_the_other_side():
+    question, other = "How do I reset my password?", "How can I reset my password?"
+    provider = Scripted()
+    cache = SemanticCache(profile="balanced", audit_share=0, label_share=0)
+    async with AsyncOptimizer(provider, cache=cache, rollout=Rollout({"semantic_caching": 50})) as optimizer:
+        sides = {}
+        for user in (f"user {number}" for number in range(20)):
+            sides.setdefault(optimizer.trials.rollout.enabled(user, "semantic_caching"), user)
+        for user, mechanisms in ((sides[True], {"semantic"}), (sides[False], {None})):
+            await optimizer.complete(by(user, question))
+            assert {(await optimizer.complete(by(user, other))).trace.mechanism} == mechanisms
+    assert provider.calls == 3
+
+
+async def test_anonymous_questions_of_both_sides_never_meet():
+    rollout = Rollout({"model_routing": 50})
+    cache = SemanticCache(profile="balanced", audit_share=0, label_share=0)
+    optimizer = AsyncOptimizer(Scripted(), cache=cache, stages=[Cheaper()], rollout=rollout)
+    asked = [f"How do I reset my password{extra}?" for extra in ("", " now", " today", " here", " again", " please")]
+    keys = {}
+    for question in asked:
+        request = ask(question)
+        side = rollout.switches("route", question)
+        found = eligible.asked(request, GENERIC)
+        keys.setdefault(side, set()).add(optimizer.cache.key.scoped(found.scope, "x", of=found.request))
+    assert set(keys) == {True, False}
+    assert not keys[True] & keys[False]
 
 
 # Experiments.

@@ -48,7 +48,7 @@ class Auditing:
     async def consider(self, request: Request, plan: Plan) -> Considered:
         """What the semantic tier can say of a request that the lookup did not answer."""
         cache, accounts = self._pipeline.cache, self._pipeline.accounts
-        if cache.meaning is None or (cache.allowed is not None and not cache.allowed(request)):
+        if cache.meaning is None or (cache.allowed is not None and not cache.allowed("semantic", request)):
             return NOTHING
         provider, stages = self._pipeline.provider, self._pipeline.stages
         asked: Any = Gated(stages, provider) if stages.gates else provider

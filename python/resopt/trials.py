@@ -10,7 +10,6 @@ import threading
 import time
 from collections import OrderedDict
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from resopt.errors import BudgetExceededError, ConfigurationError
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from resopt.types import Request, Scope
 
 CACHE: Final = "cache"
-SEMANTIC: Final = "semantic"
+MEANING: Final = ("semantic", "rewrite")
 
 _REMEMBERED: Final = 10_000
 _ANSWERED: Final = frozenset({"hit", "miss", "coalesced", "bypass"})
@@ -77,7 +76,7 @@ class Trials:
                 raise ConfigurationError(f"experiments must be Experiments, not {type(experiment).__name__}")
         self.rollout = rollout
         self.quality = Feedback() if quality is None else quality
-        self._names = (SEMANTIC, *(str(getattr(stage, "name", "")) for stage in stages))
+        self._names = (*MEANING, *(str(getattr(stage, "name", "")) for stage in stages))
         self._ledger = accounts.ledger
         self._cache: ResponseCache | None = None
         self._last: OrderedDict[tuple[str, bytes], tuple[float, Decision]] = OrderedDict()
@@ -105,7 +104,7 @@ class Trials:
         if policy or self.active:
             cache = cache.under(policy, self.vary if self.active else None)
         if self.active:
-            cache.allowed = partial(self.enabled, SEMANTIC)
+            cache.allowed = self.enabled
         self._cache = cache
         return cache
 

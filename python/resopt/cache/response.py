@@ -63,8 +63,8 @@ class ResponseCache:
     meaning: Meaning | None = None
     """What finds answers to questions in other words; None when nothing does (see `SemanticCache`)."""
 
-    allowed: Callable[[Request], bool] | None = None
-    """Whether a request may be answered by meaning; every one when None."""
+    allowed: Callable[[str, Request], bool] | None = None
+    """Whether a request may be answered by `semantic` or `rewrite`; always when None."""
 
     def __init__(
         self,
@@ -300,7 +300,7 @@ class ResponseCache:
 
     def _find(self, meaning: Meaning, request: Request) -> Response | None:
         """The answer to another question that means the same: its use counts as a hit of that entry."""
-        if self.allowed is not None and not self.allowed(request):
+        if self.allowed is not None and not self.allowed("semantic", request):
             return None
         found = meaning.find(self, request)
         if found is not None and found.trace.key is not None:
