@@ -146,6 +146,21 @@ def test_quality_against_the_baseline_covers_the_truth():
     assert 0.90 <= covered["groups"] / 300 <= 0.99, covered
 
 
+def test_a_pair_counts_once():
+    feedback = Feedback()
+    for _ in range(3):
+        feedback.pair(decision(1), 0.5, 1.0)
+    feedback.pair(decision(2), 1.0, 1.0)
+    report = feedback.report()
+    assert (report.against_baseline.pairs, report.against_baseline.ratio) == (2, 0.75)
+    assert report.overall.score.count == 2
+    assert by_name(report.mechanisms)["route"].against_baseline == report.against_baseline
+    feedback.pair(decision(3), 1.0, math.nan)
+    assert feedback.report().against_baseline.pairs == 2
+    with pytest.raises(ConfigurationError, match="give both"):
+        feedback.give(decision(4), thumbs="up", baseline=1.0)
+
+
 def test_pairs_tell_more_than_groups():
     chance = random.Random(3)
     pairs, groups = Feedback(), Feedback(keep=0)

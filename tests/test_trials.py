@@ -541,6 +541,24 @@ def test_a_stream_past_its_time_is_replayed_over_budget(face, simulated):
     face.tell(story)
 
 
+def test_feedback_on_what_a_wrapped_client_returned(face, simulated):
+    async def story(face):
+        async with face.client(simulated) as client:
+
+            async def ask_again():
+                messages = [{"role": "user", "content": "What is Python?"}]
+                return await settled(client.chat.completions.create(model="gpt-4o", messages=messages))
+
+            for name in (lambda answer: answer, resopt.last):
+                await ask_again()
+                hit = await ask_again()
+                assert resopt.last(hit).outcome == "hit"
+                client.resopt.feedback(name(hit), thumbs="down")
+                assert resopt.last(await ask_again()).outcome == "miss"
+
+    face.tell(story)
+
+
 def test_a_broken_export_is_named(tmp_path, capsys):
     file = tmp_path / "x.jsonl"
     assert main(["report", str(file)]) == 2

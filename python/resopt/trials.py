@@ -161,10 +161,12 @@ class Trials:
         """Say how good an answer was; a thumb down takes it out of the cache, and bars questions that led to it.
 
         Args:
-            which: the response, a stream that has ended, or the `trace.id` of one of the ledger's last records.
+            which: the response, what a wrapped client returned (a stream once it has ended), or its trace, or the
+                `trace.id`, of one of the ledger's last records.
             scope: whose request it was, where the ledger may have forgotten it.
             said: `thumbs` ("up", "down"), `rating` (1 to 5), `accepted`, `task_success` (bools), `score` (a judge's, 0
-                to 1, with `judge`'s name). What is said again takes the place of what was said before.
+                to 1, with the `judge`'s name, and the `baseline`'s score for the same question). What is said again
+                takes the place of what was said before.
 
         Raises:
             ConfigurationError: nothing is known of that id, or nothing of this kind can be said.
@@ -202,8 +204,7 @@ class Trials:
 
 
 def _decision(which: Any, ledger: Ledger, scope: Scope | None) -> Decision:
-    trace = getattr(which, "trace", None)
-    name = trace.id if isinstance(trace, Trace) else which
+    name = which if isinstance(which, str) else _id_of(which)
     if not isinstance(name, str):
         raise ConfigurationError(f"feedback is on a response, or on its trace.id, not on {type(which).__name__}")
     found = ledger.find(name) if name else None
@@ -215,6 +216,14 @@ def _decision(which: Any, ledger: Ledger, scope: Scope | None) -> Decision:
             f"nothing is known of the decision {name!r}: the ledger holds the last records only; give the response"
         )
     return Decision.of_record(found[0], scope)
+
+
+def _id_of(which: Any) -> str | None:
+    """The id of what was handed out: a response, a stream, a trace, or an object of a wrapped client's library."""
+    for trace in (which, getattr(which, "trace", None), getattr(which, "_resopt", None)):
+        if isinstance(trace, Trace):
+            return trace.id
+    return None
 
 
 def _by(decision: Decision, model: str) -> Decision:

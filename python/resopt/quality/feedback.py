@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
+from resopt.errors import ConfigurationError
 from resopt.quality.scores import Pairs, QualityFigures, QualityReport, Sums, Where, unpaired
 from resopt.quality.signals import IMPLICIT, Decision, Kind, Signal, worth
 
@@ -68,6 +69,7 @@ class Feedback:
         accepted: bool | None = None,
         task_success: bool | None = None,
         score: float | None = None,
+        baseline: float | None = None,
         judge: str = "",
     ) -> tuple[Signal, ...]:
         """Say something of a decision; what is said again of the same one takes the place of what was said before.
@@ -79,14 +81,22 @@ class Feedback:
             accepted: whether the user took the answer as it was.
             task_success: whether it did what the user wanted done.
             score: a judge's, 0 to 1; NaN is no verdict and counts nothing.
+            baseline: beside `score`, that of the baseline's answer to the same question.
             judge: whose, with its version.
 
         Raises:
             ConfigurationError: nothing was said, or what is none of these.
         """
         said = worth(thumbs, rating, accepted, task_success, score)
+        base = None if baseline is None else worth(None, None, None, None, baseline).get("score")
+        if baseline is not None and score is None:
+            raise ConfigurationError("a baseline is that of a score: give both")
         signals = tuple(self._count(decision, kind, value, judge) for kind, value in said.items())
         for signal in signals:
+            if signal.kind == "score" and base is not None and not signal.again:
+                with self._lock:
+                    self._pairs.add(signal.value, base)
+                    self._cell(decision).pairs.add(signal.value, base)
             self._tell(signal)
         if said.get("thumbs") == 0.0 and decision.key is not None and self.on_thumbs_down is not None:
             self.on_thumbs_down(decision)
@@ -103,13 +113,7 @@ class Feedback:
 
     def pair(self, decision: Decision, score: float, baseline: float) -> None:
         """Count the scores of an answer and of the baseline's answer to the same question, both 0 to 1."""
-        ours, theirs = (worth(None, None, None, None, value).get("score") for value in (score, baseline))
-        if ours is None or theirs is None:
-            return
-        with self._lock:
-            self._pairs.add(ours, theirs)
-            self._cell(decision).pairs.add(ours, theirs)
-        self.give(decision, score=score)
+        self.give(decision, score=score, baseline=baseline)
 
     def replay(self, signal: Signal) -> None:
         """Count a signal that was logged before, as it was; nobody is told."""

@@ -96,6 +96,11 @@ class Pairs:
         self.theirs_squared += theirs * theirs
         self.cross += ours * theirs
 
+    def merge(self, other: Pairs) -> None:
+        """Count everything that `other` has counted."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def ratio(self) -> Ratio:
         """Mean of ours over mean of theirs."""
         n = self.count
@@ -131,7 +136,10 @@ class Sums:
 
 
 class QualityFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What was said of one group of answers; `retries` and `escalations` are counts."""
+    """What was said of one group of answers; `retries` and `escalations` are counts.
+
+    `against_baseline` is over those that were compared with the baseline's answer to the same question.
+    """
 
     name: str
     satisfaction: Mean
@@ -139,6 +147,7 @@ class QualityFigures(msgspec.Struct, frozen=True, kw_only=True):
     score: Mean
     retries: int
     escalations: int
+    against_baseline: Ratio
 
     @classmethod
     def of(cls, name: str, sums: Iterable[Sums]) -> QualityFigures:
@@ -149,6 +158,9 @@ class QualityFigures(msgspec.Struct, frozen=True, kw_only=True):
             totals = [part.total(*kinds) for part in parts]
             return Mean.of(sum(total[0] for total in totals), sum(total[1] for total in totals))
 
+        pairs = Pairs()
+        for part in parts:
+            pairs.merge(part.pairs)
         return cls(
             name=name,
             satisfaction=over(*SATISFACTION),
@@ -156,6 +168,7 @@ class QualityFigures(msgspec.Struct, frozen=True, kw_only=True):
             score=over("score"),
             retries=over("retry").count,
             escalations=over("escalation").count,
+            against_baseline=pairs.ratio(),
         )
 
 
