@@ -16,10 +16,12 @@ README = HERE.parent / "README.md"
 SCRIPTS = (
     "compare_cache",
     "compare_key",
+    "compare_tokens",
     "compare_vectors",
     "hit_path",
     "bench_metrics",
     "compare_dropin",
+    "routing",
     "import_time",
 )
 MARKED = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ProviderTimeoutError,
         RateLimitError,
         ResoptError,
+        RoutingError,
         ServerError,
         StreamLagError,
         UnkeyableError,
@@ -53,8 +54,28 @@ if TYPE_CHECKING:
     from resopt.rollout.experiment import Experiment
     from resopt.rollout.plan import pairs_needed, per_arm_needed
     from resopt.rollout.shadow import Shadow
+    from resopt.route.answers import AnswerScorer
     from resopt.route.budget import Budget, Limit
+    from resopt.route.cascade import CostAwareRouter
+    from resopt.route.complexity import Complexity, analyze_complexity
+    from resopt.route.router import ModelRouter
+    from resopt.route.tier import RoutePolicy, Tier
+    from resopt.route.wishes import routing
     from resopt.sync import Optimizer
+    from resopt.tokens import (
+        TokenCount,
+        TokenRatios,
+        count_tokens,
+        count_tokens_many,
+        decode,
+        decode_many,
+        encode,
+        encode_many,
+        fits,
+        fits_many,
+        truncate,
+        truncate_many,
+    )
     from resopt.types import Request, Response, Scope, Step, ToolCall, Trace, Usage
     from resopt.wrap import transport
     from resopt.wrap.options import last, options
@@ -88,6 +109,7 @@ _HOMES = {
         "ProviderTimeoutError",
         "RateLimitError",
         "ResoptError",
+        "RoutingError",
         "ServerError",
         "StreamLagError",
         "UnkeyableError",
@@ -109,7 +131,27 @@ _HOMES = {
     "rollout.experiment": ("Experiment",),
     "rollout.plan": ("pairs_needed", "per_arm_needed"),
     "rollout.shadow": ("Shadow",),
+    "route.answers": ("AnswerScorer",),
+    "route.cascade": ("CostAwareRouter",),
+    "route.complexity": ("Complexity", "analyze_complexity"),
+    "route.router": ("ModelRouter",),
+    "route.tier": ("RoutePolicy", "Tier"),
+    "route.wishes": ("routing",),
     "sync": ("Optimizer",),
+    "tokens": (
+        "TokenCount",
+        "TokenRatios",
+        "count_tokens",
+        "count_tokens_many",
+        "decode",
+        "decode_many",
+        "encode",
+        "encode_many",
+        "fits",
+        "fits_many",
+        "truncate",
+        "truncate_many",
+    ),
     "wrap.options": ("last", "options"),
     "wrap.transport": ("transport",),
     "wrap.wrapping": ("wrap",),

@@ -106,7 +106,7 @@ class AsyncOptimizer:
         self.trials = Trials(self.accounts, stages, rollout, experiments, quality)
         self._uncached = self.trials.uncached if self.trials.active else None
         self.stages = Stages(self.accounts, tuple(stages), tuple(gates), self.trials.switch)
-        self.cache = self.trials.over(ResponseCache() if cache is None else cache, self.stages.policy)
+        self.cache = self.trials.over(ResponseCache() if cache is None else cache, self.stages)
         self.ledger.attach(self.cache.figures, quality=self.trials.report)
         self.flight: Any = Flight(on_unclaimed=self.accounts.unclaimed)
         self.auditing = Auditing(self)

@@ -21,6 +21,7 @@ from resopt.types import Response, Step, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import TypeAlias
 
     from resopt.accounts import Accounts
     from resopt.cache.admission import Plan
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     from resopt.metrics.record import Record
     from resopt.quality.scores import QualityReport
     from resopt.stage import Stage
+    from resopt.stages import Stages
     from resopt.types import Request, Scope
+
+    Vary: TypeAlias = Callable[[Request], tuple[str, ...]]
 
 CACHE: Final = "cache"
 MEANING: Final = ("semantic", "rewrite")
@@ -99,10 +103,10 @@ class Trials:
         """`enabled`, or None when nothing can be switched off."""
         return self.enabled if self.active else None
 
-    def over(self, cache: ResponseCache, policy: tuple[str, ...]) -> ResponseCache:
+    def over(self, cache: ResponseCache, stages: Stages) -> ResponseCache:
         """The cache that this pipeline uses: no answer of one arm is in it for the other."""
-        if policy or self.active:
-            cache = cache.under(policy, self.vary if self.active else None)
+        if stages.policy or self.active:
+            cache = cache.under(stages.policy, self._varying(stages.vary))
         if self.active:
             cache.allowed = self.enabled
         self._cache = cache
@@ -112,6 +116,12 @@ class Trials:
         """What was said of the answers; None when nothing was."""
         report = self.quality.report()
         return report if report.said else None
+
+    def _varying(self, others: Vary | None) -> Vary | None:
+        """What keys vary by: what is switched off, and what the stages themselves say."""
+        if not self.active or others is None:
+            return self.vary if self.active else others
+        return lambda request: (*self.vary(request), *others(request))
 
     def uncached(self, request: Request) -> bool:
         """Whether the cache is switched off for a request."""

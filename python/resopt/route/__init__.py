@@ -1,1 +1,1 @@
-"""Routing: which model answers, what it may cost, and whether the answer will do."""
+"""Which model answers: a score, tiers cut by a target, cascades on the answer itself."""

@@ -10,10 +10,12 @@ mod index;
 mod key;
 mod normalise;
 mod partition;
+mod route;
 mod sequential;
 mod signature;
 mod sketch;
 mod store;
+mod tokens;
 mod verify;
 
 /// The compiled core of resopt.
@@ -36,6 +38,8 @@ mod _core {
     #[pymodule_export]
     use super::partition::{Decision, Partition};
     #[pymodule_export]
+    use super::route::{Cuts, RouteModel, apgr};
+    #[pymodule_export]
     use super::sequential::{Floor, SequentialTest, ratio_evidence};
     #[pymodule_export]
     use super::signature::{Miss, Signature};
@@ -43,6 +47,8 @@ mod _core {
     use super::sketch::Sketch;
     #[pymodule_export]
     use super::store::{Digest, Entry, Stats, Store};
+    #[pymodule_export]
+    use super::tokens::{ChatFamily, Encoding, text_class};
     #[pymodule_export]
     use super::verify::verify;
 
