@@ -20,6 +20,7 @@ from resopt import (
     Feedback,
     Guardrails,
     Limit,
+    LLMVerifier,
     ManualClock,
     OpenAIProvider,
     Optimizer,
@@ -121,6 +122,19 @@ async def test_questions_in_other_words_are_switched_too_and_meet_no_answer_of_t
             await optimizer.complete(by(user, question))
             assert {(await optimizer.complete(by(user, other))).trace.mechanism} == mechanisms
     assert provider.calls == 3
+
+
+async def test_verifiers_and_rewriters_are_under_the_budget():
+    question, other = "How do I reset my password?", "How can I reset my password?"
+    budget = budget_of(Limit("0.0008"))
+    provider = Scripted()
+    cache = SemanticCache(verifier=LLMVerifier(model="gpt-4o-mini"), audit_share=0, label_share=0)
+    async with AsyncOptimizer(provider, cache=cache, prices=BOOK, gates=[budget]) as optimizer:
+        await optimizer.complete(ask(question, max_tokens=20))
+        with pytest.raises(BudgetExceededError):
+            await optimizer.complete(ask(other, max_tokens=20))
+    assert [request.model for request in provider.requests] == ["gpt-4o", "gpt-4o-mini"]
+    assert budget.balance(budget.limits[0]).spent == CALL_COST + CALL_COST // 10
 
 
 async def test_anonymous_questions_of_both_sides_never_meet():

@@ -18,13 +18,7 @@ from resopt.auditing import Auditing
 from resopt.cache.admission import Plan
 from resopt.cache.kept import immutable, snapshot, unbilled
 from resopt.cache.response import ResponseCache
-from resopt.errors import (
-    CacheMissError,
-    ClosedError,
-    ConfigurationError,
-    ProviderResponseError,
-    ResoptError,
-)
+from resopt.errors import CacheMissError, ClosedError, ConfigurationError, ProviderResponseError, ResoptError
 from resopt.flight import Flight
 from resopt.metrics.ledger import Ledger
 from resopt.providers.base import check_provider
