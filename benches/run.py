@@ -17,6 +17,7 @@ SCRIPTS = (
     "compare_cache",
     "compare_key",
     "compare_tokens",
+    "compression",
     "compare_vectors",
     "hit_path",
     "bench_metrics",

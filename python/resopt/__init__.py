@@ -44,6 +44,12 @@ if TYPE_CHECKING:
     from resopt.metrics.profile import Baseline, profile_request
     from resopt.metrics.report import Report
     from resopt.optimizer import AsyncOptimizer
+    from resopt.prompt.compress import CompressedContext, compress_context
+    from resopt.prompt.history import PrunedHistory, prune_history
+    from resopt.prompt.length import AnswerLength
+    from resopt.prompt.optimizer import OptimizedPrompt, optimize_prompt
+    from resopt.prompt.prefix import PrefixPlanner, pays_after
+    from resopt.prompt.stage import PromptFigures, PromptOptimizer
     from resopt.providers.openai import OpenAIProvider
     from resopt.providers.simulated import SimulatedServer
     from resopt.quality.feedback import Feedback
@@ -120,6 +126,12 @@ _HOMES = {
     "metrics.profile": ("Baseline", "profile_request"),
     "metrics.report": ("Report",),
     "optimizer": ("AsyncOptimizer",),
+    "prompt.compress": ("CompressedContext", "compress_context"),
+    "prompt.history": ("PrunedHistory", "prune_history"),
+    "prompt.length": ("AnswerLength",),
+    "prompt.optimizer": ("OptimizedPrompt", "optimize_prompt"),
+    "prompt.prefix": ("PrefixPlanner", "pays_after"),
+    "prompt.stage": ("PromptFigures", "PromptOptimizer"),
     "providers.openai": ("OpenAIProvider",),
     "providers.simulated": ("SimulatedServer",),
     "quality.feedback": ("Feedback",),

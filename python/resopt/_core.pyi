@@ -32,12 +32,15 @@ __all__ = [
     "VectorIndex",
     "__version__",
     "apgr",
+    "count_words",
     "embed",
+    "extract_context",
     "fold",
     "fold_unicode",
     "guard_names",
     "is_plain_question",
     "ratio_evidence",
+    "shorten_prompt",
     "text_class",
     "tokenise",
     "verify",
@@ -892,12 +895,57 @@ class ChatFamily:
 def text_class(text: str, /) -> Literal["prose", "code", "cjk", "other"]:
     """The class of a text within which tokenizers keep their ratio, from its first 8 KB."""
 
+def shorten_prompt(
+    prompt: str, /, level: str, encoding: str, markers: list[tuple[str, str]], examples: int
+) -> tuple[str, int, int, list[tuple[str, int, int, str, str, int]]]:
+    """Take the fat off a prompt; `resopt.optimize_prompt` is this with checked arguments.
+
+    From 32 KB on other threads run meanwhile.
+
+    Args:
+        prompt: the prompt.
+        level: `lossless`, `light` or `strong`.
+        encoding: the name of the encoding in which tokens are counted.
+        markers: pairs of marks between which nothing is touched.
+        examples: how many examples level `strong` keeps.
+
+    Returns:
+        What is left, its tokens before and after, and the changes: rule, first character of the original and one past
+        the last, what stood there, what stands there now, tokens saved.
+
+    Raises:
+        ConfigurationError: the level or the encoding is unknown, or a mark is empty.
+    """
+
+def extract_context(
+    passages: list[str], question: str, /, share: float, budget: int | None, encoding: str
+) -> tuple[list[str], int, int, float, float, bool]:
+    """The sentences of some passages that a question is about; `resopt.compress_context` is this with a gate.
+
+    From 32 KB on other threads run meanwhile.
+
+    Args:
+        passages: the texts.
+        question: the question.
+        share: share of the words that may be kept, where there is no budget.
+        budget: tokens that may be kept.
+        encoding: the name of the encoding in which a budget is counted.
+
+    Returns:
+        What is kept of each passage, its price and that of everything (words, or tokens where there is a budget), the
+        share of the match that it holds, the share of the question's words found in the best passage, and whether both
+        are enough to trust the choice.
+    """
+
+def count_words(text: str, /) -> int:
+    """How many words a text has: stretches between blanks, and every Chinese or Japanese character."""
+
 def verify(a: str, b: str, /) -> tuple[float, float, dict[str, float]]:
     """What the bundled verifier says of two texts, neither guards nor calibration applied.
 
-    A small network aligns the words of both and estimates whether one answer serves both; it reads the first 32 tokens of
-    each and knows English only. Swapping the texts changes nothing but the last bits. The model card beside the weights
-    says what it was trained on and where it fails.
+    A small network aligns the words of both and estimates whether one answer serves both; it reads the first 32 tokens
+    of each and knows English only. Swapping the texts changes nothing but the last bits. The model card beside the
+    weights says what it was trained on and where it fails.
 
     Returns:
         The probability that one answer serves both, calibrated on pairs that pass the guards; the logit before
@@ -944,16 +992,16 @@ class Decision:
     def candidates(self) -> list[dict[str, Any]]:
         """Near neighbours, the nearest first.
 
-        Each with `id`, `cosine`, `reasons` (guard, words of the question, words of the entry), `barred`, `verified` (the
-        verifier's probability or None), `probability` (calibrated, or None), `signals` (comparisons of words by name),
-        `agreeing` and `dissenting` (weight of the other neighbours with the same and with another answer).
+        Each with `id`, `cosine`, `reasons` (guard, words of the question, words of the entry), `barred`, `verified`
+        (the verifier's probability or None), `probability` (calibrated, or None), `signals` (comparisons of words by
+        name), `agreeing` and `dissenting` (weight of the other neighbours with the same and with another answer).
         """
 
 @final
 class Partition:
     """The questions of one scope, and the whole way of a question through them in one call.
 
-    Embed, nominate the nearest, ask the guards, ask the verifier, turn everything into a calibrated probability, decide.
+    Embed, nominate the nearest, ask the guards, ask the verifier, turn all into a calibrated probability, decide.
     Entries are known by an id of the caller's; answers stay with the caller. Cold, it serves at its profile's point;
     labels (`learn`) make it warm: it then serves what keeps `max_wrong_hits`, and retreats when answers stop fitting.
     Safe to use from many threads; from 1,000 entries on a decision lets them run.
@@ -961,8 +1009,9 @@ class Partition:
     Args:
         dimensions: numbers in vectors of your own embedder; None for the bundled one.
         verifier: "bundled"; "own", whose probabilities you give to `settle` after `nominate`; or "none".
-        profile: cold, "strict" serves at p >= .97 with no content word unmatched and the same question word (the last two
-            also when warm), "balanced" at p >= .95, "eager" at p >= .90 and only for rewriting.
+        profile: cold, "strict" serves at p >= .97 with no content word unmatched and the same question word (the last
+            two also when warm), "balanced" at p >= .95 or at p >= .90 under these two conditions, "eager" at p >= .90
+            and only for rewriting.
         max_wrong_hits: the budget, a share of the answers served, above 0.
         similarity_threshold: floor on the cosine when cold and without a verifier.
         audit_rate: share of hits that are audited; the bound counts hits as wrong when it is 0.
@@ -991,21 +1040,28 @@ class Partition:
         exact: bool = False,
         seed: int | None = None,
     ) -> Partition: ...
-    def insert(self, id: int, text: str, vector: Any = None, *, answer: int | None = None) -> bool:
+    def insert(  # the id is the caller's
+        self,
+        id: int,  # noqa: A002
+        text: str,
+        vector: Any = None,
+        *,
+        answer: int | None = None,
+    ) -> bool:
         """Add a question under an id, in place of the one it had; False when the text has no vector and is not kept.
 
         Args:
             id: 0 to 2**64 - 1.
             text: the question.
             vector: its vector (a float32 or float64 buffer or a sequence) when the embedder is your own.
-            answer: 64 bits of a digest of the answer: entries with equal answers speak for each other. None when answers
-                are worded anew each time.
+            answer: 64 bits of a digest of the answer: entries with equal answers speak for each other. None when
+                answers are worded anew each time.
 
         Raises:
             ConfigurationError: the vector is missing, not wanted, of another size, not finite or zero.
         """
 
-    def remove(self, id: int, /) -> bool:
+    def remove(self, id: int, /) -> bool:  # noqa: A002
         """Forget an entry; whether there was one."""
 
     def clear(self) -> None:
@@ -1076,11 +1132,11 @@ class Partition:
     def bytes(self) -> int:
         """Octets that everything takes."""
 
-    def bytes_of(self, id: int, /) -> int | None:
+    def bytes_of(self, id: int, /) -> int | None:  # noqa: A002
         """Octets that one entry takes, its share of the index included; None when there is none."""
 
     def __len__(self) -> int: ...
-    def __contains__(self, id: int, /) -> bool: ...
+    def __contains__(self, id: int, /) -> bool: ...  # noqa: A002
     def to_bytes(self) -> builtins.bytes:
         """What was learned and what is barred, versioned and checksummed; entries are not part of it."""
 

@@ -4,10 +4,11 @@
 //! [`store::Store`] (exact LRU, deadlines, budgets and tags behind one lock), and what happened is measured by a
 //! [`stats::sketch::Sketch`]. [`text::normalise`] decides which questions are the same question; [`vector`] finds the
 //! questions that are nearly the same, and [`semantic`] whether one answer serves both; [`tokens`] says what a text is
-//! billed as; [`route`] says how much a question asks for, and of which model.
+//! billed as and [`prompt`] says it in fewer; [`route`] says how much a question asks for, and of which model.
 
 pub mod error;
 pub mod key;
+pub mod prompt;
 pub mod route;
 pub mod semantic;
 pub mod stats;

@@ -10,6 +10,7 @@ mod index;
 mod key;
 mod normalise;
 mod partition;
+mod prompt;
 mod route;
 mod sequential;
 mod signature;
@@ -37,6 +38,10 @@ mod _core {
     use super::normalise::{fold, fold_unicode, is_plain_question};
     #[pymodule_export]
     use super::partition::{Decision, Partition};
+    #[pymodule_export]
+    use super::prompt::extract::{count_words, extract_context};
+    #[pymodule_export]
+    use super::prompt::rules::shorten_prompt;
     #[pymodule_export]
     use super::route::{Cuts, RouteModel, apgr};
     #[pymodule_export]
