@@ -85,3 +85,8 @@ def on_terms(
         yield changed
     finally:
         _terms.reset(token)
+
+
+def forget_terms() -> None:
+    """Begin without terms, in a task that works for many callers and must not work on those of the first."""
+    _terms.set(_NONE)
