@@ -1,12 +1,18 @@
 """Every async test runs on asyncio and on trio; no test of single-flight leaves anything behind."""
 
 import gc
+import os
 import time
+from pathlib import Path
 
 import pytest
 
 from compatibility import pytest_collection_finish, pytest_runtest_logreport, pytest_sessionfinish
 from provider_faces import ask, running, server
+
+# Everything here speaks plain HTTP to this machine: reading its certificates would cost each client 50 ms.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent / "vectors")
 
 __all__ = [
     "anyio_backend", "ask", "flight", "nothing_is_logged", "pytest_collection_finish", "pytest_runtest_logreport",

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import threading
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from resopt.types import EVERYONE, Outcome, Request, Response, Scope, Step, Trace
+import msgspec
+
+from resopt.types import EVERYONE, Billed, Detour, Outcome, Request, Response, Scope, Step, Trace
 
 if TYPE_CHECKING:
     from resopt.metrics.ledger import Ledger
     from resopt.types import Usage
+
+
+_SHARED: Final = frozenset({"hit", "coalesced"})
+"""Outcomes of those who did not make the call."""
 
 
 class Accounts:
@@ -59,8 +65,17 @@ class Accounts:
         key: bytes | None = None,
         age: float | None = None,
         spared: Usage | None = None,
+        also: tuple[Billed, ...] = (),
     ) -> Response:
-        """Write down how a request ended; the answer with its trace. `started` is the `perf_counter` it came at."""
+        """Write down how a request ended; the answer with its trace. `started` is the `perf_counter` it came at.
+
+        `also`: further calls that were billed for serving it from memory.
+        """
+        detour = response.detour
+        if detour is not None and outcome in _SHARED:  # what else was billed was billed to the first
+            detour = msgspec.structs.replace(detour, also=also)
+        elif also:
+            detour = Detour(also=also)
         try:
             record = self.ledger.record(
                 outcome=outcome,
@@ -74,6 +89,7 @@ class Accounts:
                 scope=request.scope,
                 stages=steps,
                 age=age,
+                detour=detour,
             )
         except Exception as error:  # noqa: BLE001 - invariant 8: an answer is worth more than its record
             steps = (*steps, self.skip("record", error))
@@ -123,6 +139,7 @@ class Accounts:
             upstream_latency=response.latency,
             scope=request.scope,
             stages=response.trace.steps,
+            detour=response.detour,
         )
 
     def cancelled_upstream(self) -> None:

@@ -12,6 +12,7 @@ every character but the CR of CRLF.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -175,6 +176,12 @@ class RequestKey:
         self._policy = versions
         self._folded = matching == "folded"
         self._shapes = {api: RequestShape(api, shape.messages, list(shape.ignored)) for api, shape in SHAPES.items()}
+
+    def under(self, policy: tuple[str, ...]) -> RequestKey:
+        """The same keys under further policies."""
+        twin = copy(self)
+        twin._policy = (*self._policy, *policy)  # noqa: SLF001 - of its own class
+        return twin
 
     def __call__(self, request: Request, *, personal: bool = False) -> bytes:
         """The key of `request`.

@@ -20,16 +20,18 @@ from resopt.errors import CacheMissError, ClosedError, ConfigurationError, Provi
 from resopt.flight import Flight
 from resopt.metrics.ledger import Ledger
 from resopt.providers.base import check_provider
+from resopt.stages import Stages
 from resopt.types import Request, Response, Step, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from typing import Self, TypeAlias
 
     from resopt.cache.response import CacheStats
     from resopt.flight import Landed
     from resopt.metrics.prices import PriceBook
     from resopt.providers.base import Provider
+    from resopt.stage import Gate, Stage
 
     Call: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -48,6 +50,8 @@ class AsyncOptimizer:
         prices: a `PriceBook`, or a mapping of model to (input, output) dollars per million tokens. Without prices every
             cost is unknown.
         ledger: where records go; a new one with `prices` when None.
+        stages: what may change what is sent upstream, in this order (`resopt.stage.Stage`).
+        gates: what every call upstream must pass, in this order (`resopt.stage.Gate`).
 
     A stage that fails unexpectedly (a rule, a price, …) is skipped and logged; `skipped` counts those, by stage.
     `cut_off` counts calls upstream that were cancelled because nobody waited any more: the provider may bill them all
@@ -64,6 +68,8 @@ class AsyncOptimizer:
         cache: ResponseCache | None = None,
         prices: PriceBook | Mapping[str, Any] | None = None,
         ledger: Ledger | None = None,
+        stages: Sequence[Stage] = (),
+        gates: Sequence[Gate] = (),
     ) -> None:
         check_provider(provider)
         if cache is not None and not isinstance(cache, ResponseCache):
@@ -73,10 +79,12 @@ class AsyncOptimizer:
         if ledger is not None and prices is not None:
             raise ConfigurationError("give prices or a ledger, not both: a ledger has its own prices")
         self.provider = provider
-        self.cache = ResponseCache() if cache is None else cache
         self.ledger = Ledger(prices) if ledger is None else ledger
-        self.ledger.attach(self.cache.figures)
         self.accounts = Accounts(self.ledger)
+        self.stages = Stages(self.accounts, tuple(stages), tuple(gates))
+        cache = ResponseCache() if cache is None else cache
+        self.cache = cache.under(self.stages.policy) if self.stages.policy else cache
+        self.ledger.attach(self.cache.figures)
         self.flight: Any = Flight(on_unclaimed=self.accounts.unclaimed)
         self._closed = False
 
@@ -231,17 +239,18 @@ class AsyncOptimizer:
                 raise ProviderResponseError(
                     f"the provider {self.provider.name} must return a Response, not {type(response).__name__}"
                 )
+            decided = response.trace.steps
             try:
                 response = immutable(response, seconds)
                 admitted = filling.admit(response)
             except Exception as error:  # noqa: BLE001 - invariant 8: the answer is there, and paid for
                 admitted = self.accounts.skip("admit", error)
         asked = Step("provider", self.provider.name, "", response.latency)
-        return request, response.traced(Trace(steps=(*plan.steps, asked, admitted)))
+        return request, response.traced(Trace(steps=(*plan.steps, *decided, asked, admitted)))
 
     async def _call(self, request: Request, call: Call) -> Response:
         try:
-            return await call(request)
+            return await self.stages.call(request, call)
         except BaseException as error:
             if not isinstance(error, Exception):
                 self.accounts.cancelled_upstream()

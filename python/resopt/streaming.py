@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from resopt.cache.admission import Plan
     from resopt.flight.reading import TaskReading, ThreadReading
     from resopt.optimizer import AsyncOptimizer
+    from resopt.stages import Journey, Passes
     from resopt.types import Request
 
 _USUAL = (("include_usage", "False"), ("include_usage", "None"))
@@ -97,7 +98,7 @@ class Streams:
                 return landed[0]
             reader, first = boarded
             try:
-                await reader.begin(partial(ask, request), first)
+                await reader.begin(partial(self._asked, ask, request, reader.relay.finish), first)
             except BaseException:
                 reader.leave()
                 raise
@@ -105,6 +106,13 @@ class Streams:
             pipeline.accounts.failure(error, started, request.model, request.scope)
             raise
         return Passage(pipeline, request, reader, started, _OPENED if first else _JOINED)
+
+    async def _asked(self, ask: Callable[[Request], Awaitable[Any]], request: Request, landing: Landing) -> Any:
+        """Ask upstream by way of all stages and gates; the landing settles what they want to know."""
+        stages = self._pipeline.stages
+        landing.journey = stages.prepare(request)
+        landing.passes = await stages.enter(landing.journey.request)
+        return await ask(landing.journey.request)
 
     def _landing(
         self, request: Request, plan: Plan, started: float, landed: list[Replay], retire: Callable[[], None]
@@ -125,6 +133,8 @@ class Landing:
     Attributes:
         plan: what may be done with the answer.
         response: the answer that its events add up to; None when they add up to none.
+        journey: what is sent for the request; None until it is known.
+        passes: the gates passed; None until they are.
         steps: what was decided, for the trace.
     """
 
@@ -133,6 +143,8 @@ class Landing:
     ) -> None:
         self.plan = plan
         self.response: Response | None = None
+        self.journey: Journey | None = None
+        self.passes: Passes | None = None
         self.steps: tuple[Step, ...] = plan.steps
         self._pipeline, self._dialect = pipeline, dialect
         self._asked_at = perf_counter()
@@ -141,12 +153,16 @@ class Landing:
     def __call__(self, events: list[Piece] | None, error: BaseException | None) -> None:
         """The stream has ended: keep what it amounts to, if that is good."""
         seconds = perf_counter() - self._asked_at
+        journey = self.journey
         try:
             # Who leaves after the last word has had it all; whether it was the last, the dialect can tell.
             if events is None or not (error is None or isinstance(error, Deserted)):
                 admitted = Step("admit", "refused", "too long to be kept" if events is None else "interrupted")
             else:
                 self.response = self._put_together([piece.data for piece in events], seconds)
+                if journey is not None:
+                    self._pipeline.stages.learn(journey, self.response)
+                    self.response = immutable(journey.arrived(self.response))
                 admitted = self._filling.admit(self.response)
         except UnusableReplyError as reason:
             admitted = Step("admit", "refused", str(reason))
@@ -156,7 +172,10 @@ class Landing:
             self._filling.__exit__()
         if isinstance(error, Deserted) and self.response is None:
             self._pipeline.accounts.cancelled_upstream()
-        self.steps = (*self.steps, Step("provider", self._pipeline.provider.name, "", seconds), admitted)
+        if self.passes is not None:
+            self.passes.settle(self.response, error)
+        decided = () if journey is None else journey.steps
+        self.steps = (*self.steps, *decided, Step("provider", self._pipeline.provider.name, "", seconds), admitted)
 
     def _put_together(self, events: list[bytes], seconds: float) -> Response:
         response = self._dialect.read(self._dialect.assemble(events), seconds)

@@ -15,7 +15,7 @@ from resopt.optimizer import AsyncOptimizer
 from resopt.providers.base import check_provider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Hashable, Mapping
+    from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
     from typing import Self
 
     from resopt.cache.response import CacheStats, ResponseCache
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from resopt.metrics.ledger import Ledger
     from resopt.metrics.prices import PriceBook
     from resopt.providers.base import Provider
+    from resopt.stage import Gate, Stage
     from resopt.types import Request, Response
 
 T = TypeVar("T")
@@ -42,11 +43,14 @@ class Optimizer:
         cache: ResponseCache | None = None,
         prices: PriceBook | Mapping[str, Any] | None = None,
         ledger: Ledger | None = None,
+        stages: Sequence[Stage] = (),
+        gates: Sequence[Gate] = (),
     ) -> None:
         check_provider(provider)
         twin = getattr(provider, "blocking", None)
         waiting: Any = twin() if callable(twin) else _OnItsOwnLoop(provider)
-        pipeline = AsyncOptimizer(waiting, cache=cache, prices=prices, ledger=ledger)
+        pipeline = AsyncOptimizer(waiting, cache=cache, prices=prices, ledger=ledger, stages=stages, gates=gates)
+        pipeline.stages = pipeline.stages.blocking()
         pipeline.flight = _BlockingFlight(pipeline.flight)
         self.pipeline = pipeline
         self.cache = pipeline.cache

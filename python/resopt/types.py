@@ -6,18 +6,21 @@ A `Response` may be handed to many callers, so nothing in it can be changed: the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
 import msgspec
 
 from resopt.errors import ConfigurationError, InvalidRequestError
+from resopt.question import last_question
 
 CacheMode = Literal["default", "bypass", "refresh", "only"]
 """`default` looks up and stores; `bypass` does neither; `refresh` asks upstream and stores; `only` never asks."""
 
-Outcome = Literal["hit", "miss", "coalesced", "bypass", "error", "cancelled"]
-"""How a request ended: served from cache, by its own upstream call, by another caller's call, past the cache, …"""
+Outcome = Literal["hit", "miss", "coalesced", "bypass", "error", "cancelled", "background"]
+"""How a request ended: served from cache, by its own upstream call, by another caller's call, past the cache, …
+
+`background` is no request of a caller's but a call resopt made of its own accord: an audit, a judge, a prefetch.
+"""
 
 COMPLETE: Final = frozenset({"stop", "tool_calls", "function_call", "end_turn", "stop_sequence", "tool_use", "eos"})
 """Finish reasons of an answer that said all it had to say."""
@@ -26,8 +29,6 @@ PICODOLLARS = 10**12
 """Picodollars in a dollar: money is integers of this unit inside, so that sums are exact."""
 
 _CACHE_MODES: tuple[object, ...] = get_args(CacheMode)
-_CONVERSATIONS = ("messages", "input", "prompt")
-_NOT_THE_USER = ("assistant", "developer", "function", "model", "system", "tool")
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +84,30 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     arguments: str
+
+
+class Billed(msgspec.Struct, frozen=True):
+    """A call billed beside the one that answered (an earlier attempt, a rewrite, a judge), and to whose account."""
+
+    mechanism: str
+    model: str
+    usage: Usage | None
+
+
+class Detour(msgspec.Struct, frozen=True, kw_only=True):
+    """How the call upstream differed from what the caller asked for, as far as money goes.
+
+    Attributes:
+        mechanism: what chose another model than the one asked for (`route`); None when none did.
+        shortened: input tokens of the caller's request that were not sent; negative when more were.
+        discount: per cent off the list price, as for deferred work.
+        also: further calls billed for this answer.
+    """
+
+    mechanism: str | None = None
+    shortened: int = 0
+    discount: int = 0
+    also: tuple[Billed, ...] = ()
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -224,35 +249,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
                 content = last.get("content")
                 if type(content) is str:
                     return content
-        return None if self.api == "openai.embeddings" else _last_question(self.body)
-
-
-def _last_question(body: dict[str, Any]) -> str | None:
-    conversation = next((body[name] for name in _CONVERSATIONS if body.get(name)), None)
-    if not isinstance(conversation, list | tuple):
-        return _text(conversation)
-    for message in reversed(conversation):
-        if _field(message, "role") not in _NOT_THE_USER:
-            text = _text(message)
-            if text is not None:
-                return text
-    return _text(conversation[-1])
-
-
-def _text(value: Any) -> str | None:
-    """The text of a message, a part of one, or several parts, one per line."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, list | tuple):
-        texts = [text for text in map(_text, value) if text is not None]
-        return "\n".join(texts) if texts else None
-    inner = _field(value, "content")
-    inner = _field(value, "text") if inner is None else inner
-    return None if inner is value or str(_field(value, "type")).endswith("tool_result") else _text(inner)
-
-
-def _field(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+        return None if self.api == "openai.embeddings" else last_question(self.body)
 
 
 def _check(request: Request) -> None:
@@ -296,6 +293,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
         events: the events of a stream as they came, one JSON object each; None when the reply came in one piece.
         created_at: Unix time at which the answer was made, in seconds.
         latency: seconds the upstream call took.
+        detour: how the call that made it differed from what was asked for; None when it did not.
         trace: how this request came by the answer.
     """
 
@@ -308,6 +306,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[bytes, ...] | None = None
     created_at: float = 0.0
     latency: float = 0.0
+    detour: Detour | None = None
     trace: Trace = NO_TRACE
 
     def json(self) -> Any:

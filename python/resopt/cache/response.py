@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -86,8 +87,13 @@ class ResponseCache:
         self._refusals = refusals
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
-        self._second_looks = 0
-        self._not_admitted: dict[str, int] = {}
+        self._counts = _Counts()
+
+    def under(self, policy: tuple[str, ...]) -> ResponseCache:
+        """This very cache, the same answers and counts, for requests under further policies: they share no answer."""
+        twin = copy(self)
+        twin.key = self.key.under(policy)
+        return twin
 
     def __len__(self) -> int:
         """Answers held."""
@@ -97,7 +103,7 @@ class ResponseCache:
     def stats(self) -> CacheStats:
         """Counters and sums; `not_admitted` counts, by reason, the answers that were not good enough to keep."""
         with self._lock:  # read before the store: each second look comes after the miss it is taken from
-            second_looks, not_admitted = self._second_looks, dict(self._not_admitted)
+            second_looks, not_admitted = self._counts.second_looks, dict(self._counts.not_admitted)
         stats = self._store.stats
         return CacheStats(
             hits=stats.hits,
@@ -133,7 +139,7 @@ class ResponseCache:
             if own is None:
                 return None
             with self._lock:
-                self._second_looks += 1
+                self._counts.second_looks += 1
             key, stored = own, self._store.get(Digest(own))
             if stored is None:
                 return None
@@ -297,7 +303,15 @@ class ResponseCache:
 
     def _count_not_admitted(self, reason: str) -> None:
         with self._lock:
-            self._not_admitted[reason] = self._not_admitted.get(reason, 0) + 1
+            self._counts.not_admitted[reason] = self._counts.not_admitted.get(reason, 0) + 1
+
+
+class _Counts:
+    """What the store does not count; one of all caches that share a store."""
+
+    def __init__(self) -> None:
+        self.second_looks = 0
+        self.not_admitted: dict[str, int] = {}
 
 
 def _not_a(name: str, kind: type, value: object) -> ConfigurationError:

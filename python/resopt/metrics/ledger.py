@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 import msgspec
 
 from resopt.errors import ConfigurationError
+from resopt.metrics.detour import detoured, used
 from resopt.metrics.prices import PriceBook
 from resopt.metrics.record import MONEY, Money, Record, ids
 from resopt.metrics.report import CacheFigures, Report, summarise
 from resopt.metrics.totals import Totals
-from resopt.types import EVERYONE, NO_USAGE, Outcome, Scope, Step, Usage
+from resopt.types import EVERYONE, NO_USAGE, Detour, Outcome, Scope, Step, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,6 +93,7 @@ class Ledger:
         error: BaseException | str | None = None,
         id: str | None = None,  # noqa: A002  # the record's own word for it
         ts: float | None = None,
+        detour: Detour | None = None,
     ) -> Record:
         """Write down one request; never waits.
 
@@ -111,6 +113,8 @@ class Ledger:
             error: what went wrong, or the name of its type.
             id: the request's id; made here when None.
             ts: Unix time; the clock's when None.
+            detour: how the call that made the answer differed from what was asked for. What it lists as `also` billed
+                is added to the cost, on a hit too: leave out what was billed when the stored answer was made.
 
         Raises:
             ConfigurationError: the outcome is not one, or a latency is negative or not a number.
@@ -121,7 +125,16 @@ class Ledger:
             raise _refused(outcome, latency, upstream_latency)
         billed = avoided_usage = NO_USAGE
         cost: int | None
-        if money is Money.SAVED:
+        parts: tuple[tuple[str, int], ...] = ()
+        if detour is not None:
+            mechanism = mechanism or (outcome if money is Money.SAVED else detour.mechanism)
+            cost, baseline, parts = detoured(
+                self._price, money is Money.SAVED, mechanism, model, served_model, usage, detour
+            )
+            avoided = None if cost is None or baseline is None else baseline - cost
+            billed, avoided_usage = used(money is Money.SAVED, usage, detour)
+            mechanism = mechanism or (parts[0][0] if parts else None)
+        elif money is Money.SAVED:
             mechanism = mechanism or outcome
             baseline = avoided = self._price(model, served_model, usage)
             cost = 0
@@ -152,7 +165,44 @@ class Ledger:
             "" if scope is EVERYONE else self._scope_digest(scope),
             age,
             error if error is None or isinstance(error, str) else type(error).__name__,
+            parts,
         )
+        return self._queued(record)
+
+    def background(
+        self, mechanism: str, model: str, usage: Usage | None, *, latency: float = 0.0, scope: Scope = EVERYONE
+    ) -> Record:
+        """Write down a call that resopt made of its own accord (`audit`, `judge`, `prefetch`, …): no request, all cost.
+
+        Args:
+            mechanism: what made it; what it cost is taken off what that mechanism avoided.
+            model: the model called.
+            usage: the tokens it took; None when the provider did not say.
+            latency: seconds it took.
+            scope: on whose behalf it was.
+        """
+        cost = self._price(model, None, usage)
+        return self._queued(
+            Record(
+                self._clock(),
+                ids.next(),
+                "background",
+                mechanism,
+                model,
+                model,
+                usage or NO_USAGE,
+                NO_USAGE,
+                cost,
+                0,
+                None if cost is None else -cost,
+                latency,
+                latency,
+                (),
+                "" if scope is EVERYONE else self._scope_digest(scope),
+            )
+        )
+
+    def _queued(self, record: Record) -> Record:
         self._queue.append(record)
         if len(self._queue) > _QUEUED and self._lock.acquire(blocking=False):
             try:

@@ -26,6 +26,7 @@ MONEY = {
     "bypass": Money.BILLED,
     "error": Money.FAILED,
     "cancelled": Money.FAILED,
+    "background": Money.BILLED,
 }
 """By outcome."""
 
@@ -51,6 +52,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         scope: keyed digest of namespace, tenant and user, never their names; empty for everyone.
         age: how old the served answer was; None unless it came from a cache.
         error: name of the exception's type; None when there was none.
+        parts: the shares of `avoided_cost` by mechanism, where more than one had a part in it; they add up to it.
     """
 
     ts: float
@@ -70,12 +72,15 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     scope: str = ""
     age: float | None = None
     error: str | None = None
+    parts: tuple[tuple[str, int], ...] = ()
 
     @property
     def avoided(self) -> dict[str, int]:
         """Picodollars avoided, by mechanism; empty when nothing was, or when a price is unknown."""
         if self.mechanism is None or self.avoided_cost is None:
             return {}
+        if self.parts:
+            return dict(self.parts)
         return {self.mechanism: self.avoided_cost}
 
 

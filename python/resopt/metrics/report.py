@@ -12,7 +12,7 @@ import msgspec
 
 from resopt._core import Sketch
 from resopt.errors import ConfigurationError
-from resopt.metrics.totals import ANSWERED, CALLED, Cell, Tokens, Totals
+from resopt.metrics.totals import ANSWERED, BACKGROUND, CALLED, Cell, Tokens, Totals
 from resopt.types import Usage
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class Saving(msgspec.Struct, frozen=True, kw_only=True):
 class ModelFigures(msgspec.Struct, frozen=True, kw_only=True):
     """What one model (by the name it answered under, else was asked by) did.
 
-    `requests` and their `share` count every outcome, `calls` and `latency` only answers that came from a call made for
-    the request: a hit says nothing about the model's speed.
+    `requests` and their `share` count every outcome, `latency` only answers that came from a call made for the request
+    (a hit says nothing about the model's speed), `calls` these and the calls that nobody asked for (audits, judges).
     """
 
     model: str
@@ -194,7 +194,7 @@ def summarise(totals: Totals, cache: CacheFigures | None = None) -> Report:
     requests = totals.requests()
     window = None if totals.first is None or totals.last is None else totals.last - totals.first
     rate_window = window if window is not None and window >= SHORTEST_WINDOW else None
-    unknown = sum(cell.unknown for cell in cells.values())
+    unknown = sum(cell.unknown for (outcome, _, _), cell in cells.items() if outcome != BACKGROUND)
     spent = sum(cell.spent for cell in cells.values())
     baseline = sum(cell.baseline for cell in cells.values())
     avoided = sum(cell.avoided for cell in cells.values())
@@ -262,22 +262,28 @@ def _projected(amount: int, window: float | None, seconds: int) -> int | None:
 
 
 def _savings(totals: Totals, baseline: int) -> tuple[Saving, ...]:
-    groups: dict[str, list[Cell]] = {}
+    requests: dict[str, int] = {}
+    avoided: dict[str, int] = {}
+    tokens: dict[str, int] = {}
     for (_, mechanism, _), cell in totals.cells.items():
         if mechanism is not None:
-            groups.setdefault(mechanism, []).append(cell)
-    savings = []
-    for mechanism, cells in groups.items():
-        avoided = sum(cell.avoided for cell in cells)
-        savings.append(
-            Saving(
-                mechanism=mechanism,
-                requests=sum(cell.requests for cell in cells),
-                avoided=avoided,
-                share=avoided / baseline if baseline else None,
-                avoided_tokens=_tokens(cell.avoided_tokens for cell in cells).total_tokens,
-            )
+            requests[mechanism] = requests.get(mechanism, 0) + cell.requests
+            avoided[mechanism] = avoided.get(mechanism, 0) + cell.avoided
+            tokens[mechanism] = tokens.get(mechanism, 0) + cell.avoided_tokens.usage().total_tokens
+    for (mechanism, part), (count, amount) in totals.shifts.items():
+        requests[part] = requests.get(part, 0) + count
+        avoided[part] = avoided.get(part, 0) + amount
+        avoided[mechanism] -= amount
+    savings = [
+        Saving(
+            mechanism=mechanism,
+            requests=requests[mechanism],
+            avoided=amount,
+            share=amount / baseline if baseline else None,
+            avoided_tokens=tokens.get(mechanism, 0),
         )
+        for mechanism, amount in avoided.items()
+    ]
     return tuple(sorted(savings, key=lambda saving: (-saving.avoided, saving.mechanism)))
 
 
@@ -287,14 +293,14 @@ def _models(totals: Totals, requests: int) -> tuple[ModelFigures, ...]:
         groups.setdefault(model, []).append((outcome, cell))
     figures = []
     for model, cells in groups.items():
-        asked = sum(cell.requests for _, cell in cells)
+        asked = sum(cell.requests for outcome, cell in cells if outcome != BACKGROUND)
         called = [cell for outcome, cell in cells if outcome in CALLED]
         figures.append(
             ModelFigures(
                 model=model,
                 requests=asked,
-                share=asked / requests,
-                calls=sum(cell.requests for cell in called),
+                share=asked / requests if requests else 0.0,
+                calls=sum(cell.requests for outcome, cell in cells if outcome in (*CALLED, BACKGROUND)),
                 spent=sum(cell.spent for _, cell in cells),
                 avoided=sum(cell.avoided for _, cell in cells),
                 unknown_prices=sum(cell.unknown for _, cell in cells),

@@ -27,6 +27,10 @@ CALLED = ("miss", "bypass")
 """The outcomes in which the answer came from a call upstream made for this request."""
 
 
+BACKGROUND = "background"
+"""The outcome of calls that no caller asked for; they cost money, but are no requests."""
+
+
 class Tokens:
     """A running sum of `Usage`."""
 
@@ -96,10 +100,11 @@ class Cell:
 class Totals:
     """Every record ever counted, as cells, and the few figures that need no cell."""
 
-    __slots__ = ("baseline_latency", "cells", "errors", "first", "last", "models", "stages")
+    __slots__ = ("baseline_latency", "cells", "errors", "first", "last", "models", "shifts", "stages")
 
     def __init__(self) -> None:
         self.cells: dict[tuple[str, str | None, str], Cell] = {}
+        self.shifts: dict[tuple[str, str], list[int]] = {}
         self.models: set[str] = set()
         self.errors: dict[str, int] = {}
         self.stages: dict[str, Sketch] = {}
@@ -110,6 +115,9 @@ class Totals:
     def count(self, record: Record) -> None:
         """Count one record."""
         self.cell(record.outcome, record.mechanism, record.served_model or record.model).count(record)
+        for name, amount in record.parts:
+            if name != record.mechanism and record.mechanism is not None:
+                self._shift(record.mechanism, name, 1, amount)
         if self.first is None or record.ts < self.first:
             self.first = record.ts
         if self.last is None or record.ts > self.last:
@@ -140,6 +148,8 @@ class Totals:
         """Count everything that `other` has counted."""
         for (outcome, mechanism, model), cell in other.cells.items():
             self.cell(outcome, mechanism, model).merge(cell)
+        for (cell_name, name), (requests, amount) in other.shifts.items():
+            self._shift(cell_name, name, requests, amount)
         for name, count in other.errors.items():
             self._count_error(name, count)
         for name, sketch in other.stages.items():
@@ -149,8 +159,18 @@ class Totals:
         self.last = max((ts for ts in (self.last, other.last) if ts is not None), default=None)
 
     def requests(self, *outcomes: str) -> int:
-        """Requests with one of these outcomes; all, when none is named."""
-        return sum(cell.requests for (outcome, _, _), cell in self.cells.items() if not outcomes or outcome in outcomes)
+        """Requests with one of these outcomes; all that callers made, when none is named."""
+        return sum(
+            cell.requests
+            for (outcome, _, _), cell in self.cells.items()
+            if (outcome in outcomes if outcomes else outcome != BACKGROUND)
+        )
+
+    def _shift(self, mechanism: str, part: str, requests: int, amount: int) -> None:
+        """Money counted in the cells of `mechanism` that is another mechanism's part in the same requests."""
+        shift = self.shifts.setdefault((mechanism, part), [0, 0])
+        shift[0] += requests
+        shift[1] += amount
 
     def _count_error(self, name: str, count: int) -> None:
         if name not in self.errors and len(self.errors) >= NAMES:

@@ -20,10 +20,11 @@ from resopt.wrap.graft import graft
 from resopt.wrap.options import check_pace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from resopt.metrics.ledger import Ledger
     from resopt.metrics.prices import PriceBook
+    from resopt.stage import Gate, Stage
     from resopt.types import Request, Response
 
 C = TypeVar("C")
@@ -41,6 +42,8 @@ def wrap(
     cache: ResponseCache | None = None,
     prices: PriceBook | Mapping[str, Any] | None = None,
     ledger: Ledger | None = None,
+    stages: Sequence[Stage] = (),
+    gates: Sequence[Gate] = (),
     replay_pace: float = 0.0,
 ) -> C:
     """A client that answers from memory where it may; otherwise it is the client that was given, and costs as much.
@@ -56,6 +59,8 @@ def wrap(
             clients may share one.
         prices: a `PriceBook`, or a mapping of model to (input, output) dollars per million tokens.
         ledger: where records go; a new one with `prices` when None.
+        stages: what may change what is sent upstream, in this order (`resopt.stage.Stage`); not for embeddings.
+        gates: what every call upstream must pass, in this order (`resopt.stage.Gate`); not for embeddings.
         replay_pace: seconds between the events of a stream that is served from memory; 0 sends them at once.
 
     Returns:
@@ -70,7 +75,7 @@ def wrap(
     kind = Optimizer if blocking else AsyncOptimizer
     if cache is None:
         cache = ResponseCache(max_size=100_000, max_bytes="256MB")
-    optimizer = kind(provider, cache=cache, prices=prices, ledger=ledger)
+    optimizer = kind(provider, cache=cache, prices=prices, ledger=ledger, stages=stages, gates=gates)
     pipeline = optimizer.pipeline if isinstance(optimizer, Optimizer) else optimizer
     streams = Streams(pipeline, ThreadReading if blocking else TaskReading)
     wrapped: C = graft(client, Door(optimizer, streams, client, pace), _branches(library, blocking=blocking))

@@ -1,0 +1,100 @@
+"""What a stage of the pipeline is, and what a gate: the two ways in which a room takes part in a call upstream.
+
+A stage changes what is sent (another model, a shorter prompt); a gate decides whether and when it may be sent (limits,
+budgets). Rooms implement these protocols without importing anything of the pipeline; `resopt.stages` runs them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import msgspec
+
+from resopt.types import Request, Step
+
+if TYPE_CHECKING:
+    from resopt.types import Response
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """What a stage made of a request.
+
+    Attributes:
+        request: what to send in its place; only the body may differ, and it must be a new dict where it does: bodies
+            are the callers'.
+        step: the decision, for the trace.
+        mechanism: to what the difference in price is put down, when another model is asked than the caller did.
+        shortened: input tokens that are not sent.
+    """
+
+    request: Request
+    step: Step
+    mechanism: str | None = None
+    shortened: int = 0
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """Something that may change what is sent upstream. Called for misses only, in the order of the pipeline.
+
+    A stage must not wait and must be safe to call from many threads. What it raises skips it (invariant 8), unless it
+    is a `ResoptError`, which reaches the caller.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short name for traces and reports: `route`, `prompt`."""
+        ...
+
+    @property
+    def policy(self) -> str:
+        """Version of the settings that can change an answer; part of every key, so that a change starts clean."""
+        ...
+
+    def prepare(self, request: Request) -> Prepared | None:
+        """What to send in place of `request`; None to leave it as it is."""
+        ...
+
+    def again(self, request: Request, response: Response) -> Prepared | None:
+        """What to ask once more because `response` will not do; None to be content. Never asked of a stream.
+
+        Args:
+            request: what was sent.
+            response: what came.
+        """
+        ...
+
+    def learn(self, request: Request, response: Response) -> None:
+        """Take note of what came for what was sent."""
+        ...
+
+
+@runtime_checkable
+class Ticket(Protocol):
+    """Leave to make one call, to be settled exactly once, whatever became of it."""
+
+    def settle(self, response: Response | None, error: BaseException | None) -> None:
+        """The call has ended: with an answer, an error, or neither when it was cut off. Must not wait."""
+        ...
+
+
+@runtime_checkable
+class Gate(Protocol):
+    """Something that every call upstream must pass: a budget, a rate limit. What it raises reaches the caller."""
+
+    @property
+    def name(self) -> str:
+        """Short name for traces and reports: `budget`, `limits`."""
+        ...
+
+    async def enter(self, request: Request) -> Ticket:
+        """Wait until `request`, as it will be sent, may be sent.
+
+        Raises:
+            ResoptError: it may not be.
+        """
+        ...
+
+    def blocking(self) -> Gate:
+        """The same gate, with the same counts, whose `enter` blocks instead of suspending."""
+        ...

@@ -1,0 +1,207 @@
+"""The part of the pipeline between a miss and the provider: what is sent instead, and whether it may be sent.
+
+Stages are asked in order, each given what the one before made of the request; then the gates, the last of which is the
+nearest to the provider. A stage that fails is skipped and counted; a gate that fails closes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from resopt.errors import ConfigurationError, ResoptError
+from resopt.stage import Gate, Prepared, Stage, Ticket
+from resopt.types import Billed, Detour, Request, Response, Step, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from resopt.accounts import Accounts
+
+MOST_ATTEMPTS = 4
+"""Calls for one answer at most, however often stages want to ask again."""
+
+
+class Journey:
+    """One request on its way: what is sent for it now, and what that has cost so far.
+
+    Attributes:
+        request: what is sent.
+        steps: what the stages decided.
+    """
+
+    __slots__ = ("also", "asked", "mechanism", "request", "shortened", "steps")
+
+    def __init__(self, request: Request) -> None:
+        self.asked = self.request = request
+        self.steps: tuple[Step, ...] = ()
+        self.mechanism: str | None = None
+        self.shortened = 0
+        self.also: tuple[Billed, ...] = ()
+
+    def take(self, prepared: Prepared) -> None:
+        """Send what a stage made of it."""
+        self.request = prepared.request
+        self.steps = (*self.steps, prepared.step)
+        self.mechanism = prepared.mechanism or self.mechanism
+        self.shortened += prepared.shortened
+
+    def arrived(self, response: Response) -> Response:
+        """The answer, which knows how the call differed from what was asked for, and what the stages did."""
+        detour = response.detour
+        if self.mechanism or self.shortened or self.also:
+            own = Detour() if detour is None else detour
+            detour = Detour(
+                mechanism=self.mechanism or own.mechanism,
+                shortened=self.shortened + own.shortened,
+                discount=own.discount,
+                also=(*self.also, *own.also),
+            )
+        if not self.steps and detour is response.detour:
+            return response
+        return msgspec.structs.replace(response, detour=detour, trace=Trace(steps=(*self.steps, *response.trace.steps)))
+
+
+class Stages:
+    """The stages and gates of one optimizer.
+
+    Args:
+        accounts: where stages that fail are counted.
+        stages: in the order in which they are asked; None for those that there are not.
+        gates: in the order in which they are passed.
+        enabled: whether a stage, by name, takes part in a request; it always does when None.
+
+    Raises:
+        ConfigurationError: something is no stage or no gate.
+    """
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        stages: tuple[Stage | None, ...] = (),
+        gates: tuple[Gate | None, ...] = (),
+        enabled: Callable[[str, Request], bool] | None = None,
+    ) -> None:
+        self.stages = tuple(stage for stage in stages if stage is not None)
+        self.gates = tuple(gate for gate in gates if gate is not None)
+        self._accounts = accounts
+        self._enabled = enabled
+        for stage in self.stages:
+            if not isinstance(stage, Stage):
+                raise ConfigurationError(f"{type(stage).__name__} is no stage: see resopt.stage.Stage for what one has")
+        for gate in self.gates:
+            if not isinstance(gate, Gate):
+                raise ConfigurationError(f"{type(gate).__name__} is no gate: see resopt.stage.Gate for what one has")
+
+    @property
+    def policy(self) -> tuple[str, ...]:
+        """The versions of the stages' settings, for keys."""
+        return tuple(f"{stage.name}:{stage.policy}" for stage in self.stages)
+
+    def blocking(self) -> Stages:
+        """The same for callers that block."""
+        twin = Stages(self._accounts, self.stages, (), self._enabled)
+        twin.gates = tuple(gate.blocking() for gate in self.gates)
+        return twin
+
+    def prepare(self, request: Request) -> Journey:
+        """What to send for a request."""
+        journey = Journey(request)
+        for stage in self._on(request):
+            prepared = self._asked(stage.name, journey, stage.prepare, journey.request)
+            if prepared is not None:
+                journey.take(prepared)
+        return journey
+
+    async def call(self, request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+        """Ask upstream by `call`, by way of all stages and gates."""
+        if not self.stages and not self.gates:
+            return await call(request)
+        journey = self.prepare(request)
+        response: Any = await self._once(journey, call)
+        for _ in range(MOST_ATTEMPTS - 1):
+            if not isinstance(response, Response) or not self._again(journey, response):
+                break
+            try:
+                response = await self._once(journey, call)
+            except Exception as error:  # noqa: BLE001 - invariant 8: there is an answer, if not the best
+                journey.also = journey.also[:-1]
+                journey.steps = (*journey.steps, Step("provider", "failed", f"{type(error).__name__}: {error}"))
+                break
+        return journey.arrived(response) if isinstance(response, Response) else response
+
+    async def _once(self, journey: Journey, call: Callable[[Request], Awaitable[Response]]) -> Any:
+        passes = await self.enter(journey.request)
+        response: Any = None
+        try:
+            response = await call(journey.request)
+        except BaseException as error:
+            passes.settle(None, error)
+            raise
+        passes.settle(response, None)
+        if isinstance(response, Response):  # anything else is refused by who asked
+            self.learn(journey, response)
+        return response
+
+    async def enter(self, request: Request) -> Passes:
+        """Pass all gates, or none.
+
+        Raises:
+            ResoptError: a gate is closed to this request.
+        """
+        passes = Passes(self._accounts)
+        try:
+            for gate in self.gates:
+                passes.tickets.append((gate.name, await gate.enter(request)))
+        except BaseException as error:
+            passes.settle(None, error)
+            raise
+        return passes
+
+    def learn(self, journey: Journey, response: Response) -> None:
+        """Let the stages take note of what came."""
+        for stage in self._on(journey.asked):
+            self._asked(stage.name, journey, stage.learn, journey.request, response)
+
+    def _again(self, journey: Journey, response: Response) -> bool:
+        """Whether a stage wants to ask once more; then the journey has what."""
+        for stage in self._on(journey.asked):
+            prepared = self._asked(stage.name, journey, stage.again, journey.request, response)
+            if prepared is not None:
+                journey.also = (*journey.also, Billed(stage.name, response.model, response.usage))
+                journey.take(prepared)
+                return True
+        return False
+
+    def _on(self, request: Request) -> tuple[Stage, ...]:
+        enabled = self._enabled
+        return self.stages if enabled is None else tuple(each for each in self.stages if enabled(each.name, request))
+
+    def _asked(self, name: str, journey: Journey, ask: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return ask(*args)
+        except ResoptError:
+            raise
+        except Exception as error:  # noqa: BLE001 - invariant 8
+            journey.steps = (*journey.steps, self._accounts.skip(name, error))
+            return None
+
+
+class Passes:
+    """The tickets of one call."""
+
+    __slots__ = ("_accounts", "tickets")
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self.tickets: list[tuple[str, Ticket]] = []
+
+    def settle(self, response: Response | None, error: BaseException | None) -> None:
+        """Settle each ticket once; what one raises is counted and hurts no other."""
+        tickets, self.tickets = self.tickets, []
+        for name, ticket in reversed(tickets):
+            try:
+                ticket.settle(response, error)
+            except Exception as failure:  # noqa: BLE001 - the call is over, and the answer may be there
+                self._accounts.skip(name, failure)
