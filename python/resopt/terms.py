@@ -11,19 +11,45 @@ import math
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, get_args
 
 import msgspec
 
 from resopt.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 Lane = Literal["interactive", "bulk"]
 """Somebody is waiting, or nobody is: interactive calls go first, and bulk leaves them some room."""
 
 LANES: Final[tuple[Lane, ...]] = get_args(Lane)
+
+
+class Attempts(Protocol):
+    """Who wants to know of each attempt at a call: the limits, which the retries of a provider must keep to."""
+
+    async def again(self, seconds: float) -> None:
+        """Wait until one more attempt may be made; the first was allowed before the call began.
+
+        Args:
+            seconds: how long there is to wait.
+
+        Raises:
+            DeadlineError: it may not be made within that time.
+        """
+        ...
+
+    def ended(self, status: int | None, headers: Mapping[str, str], wait: float | None, *, timed_out: bool) -> None:
+        """An attempt has ended.
+
+        Args:
+            status: the reply's, or None when there was none.
+            headers: the reply's, names in any case.
+            wait: seconds that the provider asked to wait, or None.
+            timed_out: there was none because it took too long.
+        """
+        ...
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,11 +60,13 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         ends: `time.monotonic()` at which nobody wants the answer any more; infinite when there is no deadline.
         idempotency_key: the name of this call across restarts; a provider that honours `Idempotency-Key` answers a
             repeated call from its memory. Empty for none.
+        attempts: an `Attempts` that is told of each attempt; None when nobody wants to know.
     """
 
     lane: Lane = "interactive"
     ends: float = math.inf
     idempotency_key: str = ""
+    attempts: Any = None
 
     @property
     def seconds_left(self) -> float:
@@ -79,12 +107,18 @@ def on_terms(
         lane=before.lane if lane is None else lane,
         ends=before.ends if deadline is None else min(before.ends, time.monotonic() + deadline),
         idempotency_key=before.idempotency_key if idempotency_key is None else idempotency_key,
+        attempts=before.attempts,
     )
     token = _terms.set(changed)
     try:
         yield changed
     finally:
         _terms.reset(token)
+
+
+def tell_attempts(attempts: Attempts | None) -> None:
+    """Let the attempts of the call that follows be told to this, or to nobody any more."""
+    _terms.set(msgspec.structs.replace(_terms.get(), attempts=attempts))
 
 
 def forget_terms() -> None:
