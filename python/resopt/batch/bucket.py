@@ -28,9 +28,10 @@ class Bucket:
     Attributes:
         limit: how much may be used in a window; infinite while it is unknown.
         level: how much may be used now.
+        told: the provider says what is left, so that nobody has to reckon.
     """
 
-    __slots__ = ("_closed_until", "_fixed", "_moved", "level", "limit", "window")
+    __slots__ = ("_closed_until", "_fixed", "_moved", "_probe_at", "level", "told", "limit", "window")
 
     def __init__(self, limit: float | None, window: float, now: float) -> None:
         self.limit = _UNKNOWN if limit is None else limit
@@ -39,6 +40,8 @@ class Bucket:
         self._moved = now
         self._fixed = limit is not None
         self._closed_until = 0.0
+        self._probe_at = 0.0
+        self.told = False
 
     @property
     def known(self) -> bool:
@@ -60,14 +63,15 @@ class Bucket:
         missing = min(amount, self.limit) - self.level
         if missing <= 1e-9 or not self.known:
             return 0.0
-        closed = max(0.0, self._closed_until - now)
-        if closed:
-            return min(closed, _PATIENCE)
+        if self._closed_until > now:
+            return max(0.0, min(self._closed_until, self._probe_at) - now)
         return missing * self.window / self.limit
 
     def use(self, amount: float) -> None:
         """Take so much; what has been used beyond the level is owed."""
         if self.known:
+            if self.level < amount and self._closed_until:
+                self._probe_at = self._moved + _PATIENCE
             self.level -= amount
 
     def give_back(self, amount: float) -> None:
@@ -90,6 +94,7 @@ class Bucket:
             self.level = min(self.level, self.limit)
         if told.remaining is None or not self.known:
             return
+        self.told = True
         self.level = min(max(self.level, told.remaining - flying), told.remaining)
         used = self.limit - told.remaining
         if told.reset is None or used <= 0:
@@ -98,4 +103,9 @@ class Bucket:
         # refill before its end.
         refilled = used * self.window / self.limit
         late = told.reset > 1.5 * refilled + 0.02 * self.window
-        self._closed_until = now + told.reset if late and told.remaining < 1 else 0.0
+        if not late:
+            self._closed_until = 0.0
+        elif not self._closed_until:
+            self._probe_at = now + _PATIENCE
+        if late:
+            self._closed_until = now + told.reset

@@ -137,9 +137,10 @@ class Channel:
     def used(self, waiter: Waiter, tokens: float) -> None:
         """A call took so many tokens, rather than the estimate."""
         with self._lock:
-            if not any(self.buckets[name].known for name in ("tokens", "input_tokens", "output_tokens")):
+            bucket = self.buckets["tokens"]
+            if not bucket.known or bucket.told:
                 return
-            self.buckets["tokens"].give_back(waiter.tokens - tokens)
+            bucket.give_back(waiter.tokens - tokens)
             woken = self._advance(time.monotonic())
         _wake(woken)
 

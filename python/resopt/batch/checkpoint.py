@@ -6,11 +6,13 @@ a run may go on with its items reordered, with more of them, or with fewer. The 
 lock goes with the process.
 
 What SQLite cannot know is whether a call that was in the air when the process died was billed. Each item has an
-idempotency key that is the same in every run, and goes out with its call: a provider that honours it bills once.
+idempotency key that is the same whenever the run goes on, and goes out with its call: a provider that honours it bills
+once.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import threading
@@ -27,7 +29,11 @@ _APPLICATION = 0x7265736F
 """`reso`: marks the file as ours in SQLite's header."""
 
 _VERSION = 1
-_TABLE = "CREATE TABLE IF NOT EXISTS result (item BLOB PRIMARY KEY, value BLOB NOT NULL, sum INTEGER NOT NULL)"
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS result (item BLOB PRIMARY KEY, value BLOB NOT NULL, sum INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS run (name BLOB NOT NULL)",
+    "INSERT INTO run SELECT randomblob(16) WHERE NOT EXISTS (SELECT 1 FROM run)",
+)
 
 
 class Checkpoint:
@@ -102,6 +108,10 @@ class Checkpoint:
         except sqlite3.Error as error:
             raise CheckpointError(f"a result cannot be written to {self.path}: {error}", result) from error
 
+    def idempotency_key(self, item: bytes) -> str:
+        """The name of an item's call: of this file's run, and no other."""
+        return "resopt-" + hashlib.blake2b(item, digest_size=16, key=self._name).hexdigest()
+
     def close(self) -> None:
         """Unlock the file."""
         with self._lock:
@@ -128,8 +138,10 @@ class Checkpoint:
         run("BEGIN IMMEDIATE")
         run(f"PRAGMA application_id={_APPLICATION}")
         run(f"PRAGMA user_version={_VERSION}")
-        run(_TABLE)
+        for statement in _TABLES:
+            run(statement)
         run("COMMIT")
+        self._name: bytes = run("SELECT name FROM run").fetchone()[0]
 
     def _unusable(self, error: sqlite3.Error) -> CheckpointError:
         if "locked" in str(error):

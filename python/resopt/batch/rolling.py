@@ -188,7 +188,7 @@ class Rolling:
             if known is not None:
                 self._count("restored")
                 return known[0]
-            with on_terms(idempotency_key=f"resopt-{name.hex()}"):
+            with on_terms(idempotency_key=checkpoint.idempotency_key(name)):
                 outcome = await self._perform(item)
             if not isinstance(outcome, Failed):
                 checkpoint.put(name, outcome)
