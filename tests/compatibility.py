@@ -39,7 +39,10 @@ def pytest_sessionfinish():
     """Write versions and counts where `RESOPT_TESTED` says."""
     path = os.environ.get("RESOPT_TESTED")
     if path:
-        rows = [_row(*about, counts=_counts.get(module, {})) for module, about in sorted(_modules.items())]
+        counts: dict[tuple[str, ...], Counter] = {}
+        for module, about in sorted(_modules.items()):  # several modules may be about the same
+            counts.setdefault(tuple(about), Counter()).update(_counts.get(module, {}))
+        rows = [_row(*about, counts=count) for about, count in sorted(counts.items())]
         Path(path).write_text(json.dumps(rows, indent=1) + "\n")
 
 

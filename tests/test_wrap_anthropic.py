@@ -9,6 +9,7 @@ import resopt
 from claude import BODY, PRICES, TALK, Claude, Face, anthropic, calls, dumped, face, running, server
 from test_simulated_sdks import MESSAGES, simulate
 
+TESTED_WITH = ("Anthropic", "anthropic")
 __all__ = ["face", "running", "server"]
 pytestmark = pytest.mark.filterwarnings("ignore:.*thinking.type=enabled.*:UserWarning")
 

@@ -12,6 +12,7 @@ from resopt.errors import CacheMissError
 from resopt.providers.simulated import SimulatedServer
 from test_simulated_sdks import simulate
 
+TESTED_WITH = ("Anthropic", "anthropic")
 __all__ = ["face", "running", "server"]
 
 

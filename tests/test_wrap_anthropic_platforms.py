@@ -9,6 +9,7 @@ from claude import BODY, Claude, anthropic, calls, dumped, face, running, server
 from resopt.errors import ConfigurationError
 from resopt.providers.simulated import SimulatedServer
 
+TESTED_WITH = ("Anthropic", "anthropic")
 __all__ = ["face", "running", "server"]
 
 

@@ -12,6 +12,7 @@ from claude import BODY, Claude, anthropic, calls, dumped, face, running, server
 from raw_server import wait_until
 from test_simulated_sdks import simulate
 
+TESTED_WITH = ("Anthropic", "anthropic")
 __all__ = ["face", "running", "server"]
 MANY, LEAVERS = 200, 50
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import resopt
 from resopt.wrap.embeddings import apportioned, elements
 
-TESTED_WITH = ("OpenAI (embeddings)", "openai")
+TESTED_WITH = ("OpenAI", "openai")
 MODEL = "text-embedding-3-small"
 PRICES = {MODEL: ("0.02", "0")}
 

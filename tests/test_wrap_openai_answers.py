@@ -28,6 +28,7 @@ from wrapping import (
     told,
 )
 
+TESTED_WITH = ("OpenAI", "openai")
 __all__ = ["face", "serving", "simulated"]
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

@@ -29,6 +29,7 @@ from wrapping import (
     task_face,
 )
 
+TESTED_WITH = ("OpenAI", "openai")
 __all__ = ["face", "serving", "simulated", "task_face"]
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

@@ -14,6 +14,7 @@ from resopt.providers.simulated import SimulatedServer
 from resopt.wrap.transport import AsyncTransport, SyncTransport
 from transports import BODIES, TALK, Client, drive, module, play
 
+TESTED_WITH = ("transports", "httpx2", "httpx", "openai", "anthropic")
 __all__ = ["module", "play"]
 
 FORMS = {

@@ -12,6 +12,7 @@ from transports import BODIES, MODULES, Client, drive, module
 
 openai = pytest.importorskip("openai")
 anthropic = pytest.importorskip("anthropic")
+TESTED_WITH = ("transports", "httpx2", "httpx", "openai", "anthropic")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 __all__ = ["module"]
 

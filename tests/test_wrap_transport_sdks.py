@@ -16,6 +16,7 @@ from transports import MODULES
 
 openai = pytest.importorskip("openai")
 anthropic = pytest.importorskip("anthropic")
+TESTED_WITH = ("transports", "httpx2", "httpx", "openai", "anthropic")
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     # The SDKs stop reading at the last event and leave generators of theirs behind, which trio reports.

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import threading
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from resopt.types import EVERYONE, Billed, Detour, Outcome, Request, Response, Scope, Step, Trace
+from resopt.types import EVERYONE, Outcome, Request, Response, Scope, Step, Trace
 
 if TYPE_CHECKING:
     from resopt.metrics.ledger import Ledger
     from resopt.types import Usage
-
-
-_SHARED: Final = frozenset({"hit", "coalesced"})
-"""Outcomes of those who did not make the call."""
 
 
 class Accounts:
@@ -65,17 +61,11 @@ class Accounts:
         key: bytes | None = None,
         age: float | None = None,
         spared: Usage | None = None,
-        also: tuple[Billed, ...] = (),
     ) -> Response:
-        """Write down how a request ended; the answer with its trace. `started` is the `perf_counter` it came at.
-
-        `also`: further calls that were billed for serving it from memory.
-        """
+        """Write down how a request ended; the answer with its trace. `started` is the `perf_counter` it came at."""
         detour = response.detour
-        if detour is not None and outcome in _SHARED:  # what else was billed was billed to the first
-            detour = msgspec.structs.replace(detour, also=also)
-        elif also:
-            detour = Detour(also=also)
+        if detour is not None and detour.also and outcome == "coalesced":  # it was billed to the first
+            detour = msgspec.structs.replace(detour, also=())
         try:
             record = self.ledger.record(
                 outcome=outcome,

@@ -14,7 +14,7 @@ import msgspec
 
 from resopt.accounts import Accounts
 from resopt.cache.admission import Plan
-from resopt.cache.kept import immutable, snapshot
+from resopt.cache.kept import immutable, snapshot, unbilled
 from resopt.cache.response import ResponseCache
 from resopt.errors import CacheMissError, ClosedError, ConfigurationError, ProviderResponseError, ResoptError
 from resopt.flight import Flight
@@ -259,7 +259,7 @@ class AsyncOptimizer:
     def _land(self, request: Request, plan: Plan, landed: Landed[tuple[Request, Response]], started: float) -> Response:
         (_, response), first = landed
         if response.trace.outcome == "hit":
-            return self.accounts.hit(request, response, started)
+            return self.accounts.hit(request, response if first else unbilled(response), started)
         steps = (_ASKED if first else _JOINED, *response.trace.steps)
         if first:
             return self.accounts.record(request, response, started, outcome="miss", key=plan.key, steps=steps)

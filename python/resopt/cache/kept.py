@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from resopt.types import NO_TRACE, Response
+from resopt.types import NO_TRACE, Response, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,19 +24,58 @@ _OLDEST: Final = "> 24 h"
 _INFINITY: Final = float("inf")
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where an answer comes from that was first given to another question.
+
+    Attributes:
+        mechanism: how it came from there: `semantic` (as it was) or `rewrite` (adapted).
+        key: under which the first answer was stored.
+        question: the question that it was given to.
+    """
+
+    mechanism: str
+    key: bytes
+    question: str
+
+    @property
+    def step(self) -> Step:
+        """The decision that it rests on, for the trace."""
+        return Step("semantic", self.mechanism, f"from the answer to: {self.question}")
+
+
 class Stored(msgspec.Struct, frozen=True):
-    """An answer as it is kept: with the question it was given to, when, and the user when it is theirs alone."""
+    """An answer as it is kept: with the question it was given to, when, and the user when it is theirs alone.
+
+    Attributes:
+        response: the answer.
+        question: what was asked.
+        stored_at: Unix time at which it was stored; of an answer that comes from another's, at which that was.
+        user: whose own it is; None when it is everyone's.
+        posting: by which the question is found by its meaning; when the last holder lets go of it, it no longer is.
+        origin: the answer it comes from; None when it was given to this very question.
+    """
 
     response: Response
     question: str | None
     stored_at: float
     user: str | None
+    posting: Any = None
+    origin: Origin | None = None
 
     @property
     def weight(self) -> int:
-        """Bytes held: the answer's own and the question's, which may be the longer of the two."""
+        """Bytes held: the answer's own, the question's, which may be the longer of the two, and the posting's."""
         question = self.question or ""
-        return self.response.weight + len(question.encode("utf-8", "surrogatepass"))
+        posting = 0 if self.posting is None else self.posting.nbytes
+        return self.response.weight + len(question.encode("utf-8", "surrogatepass")) + posting
+
+
+class Counts:
+    """What the store does not count; one of all caches that share a store."""
+
+    def __init__(self) -> None:
+        self.second_looks = 0
+        self.not_admitted: dict[str, int] = {}
 
 
 class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +110,14 @@ def immutable(response: Response, seconds: float = 0.0) -> Response:
         events=None if response.events is None else tuple(map(bytes, response.events)),
         latency=response.latency if 0.0 < response.latency < _INFINITY else seconds,
     )
+
+
+def unbilled(response: Response) -> Response:
+    """The answer without the further calls billed when it was made: who gets it later does not pay for them."""
+    detour = response.detour
+    if detour is None or not detour.also:
+        return response
+    return msgspec.structs.replace(response, detour=msgspec.structs.replace(detour, also=()))
 
 
 def by_age(ages: Iterable[float]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from resopt._core import Digest, ManualClock
 from resopt.cache.admission import MODEL, USER, Filling, Plan, incomplete, own_tags, shorter, unfit
 from resopt.cache.freshness import GENERIC, Freshness
-from resopt.cache.kept import AGE_BANDS, CacheStats, Stored, by_age, immutable
+from resopt.cache.kept import AGE_BANDS, CacheStats, Counts, Stored, by_age, immutable, unbilled
 from resopt.cache.memory import Cache
 from resopt.errors import ConfigurationError
 from resopt.key import Matching, RequestKey, state_of
@@ -24,6 +24,8 @@ from resopt.types import Request, Response, Step, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from resopt.cache.meaning import Meaning
 
 __all__ = ["AGE_BANDS", "CacheStats", "ResponseCache", "Stored"]
 
@@ -53,6 +55,9 @@ class ResponseCache:
     Raises:
         ConfigurationError: an option is of the wrong type or outside its range.
     """
+
+    meaning: Meaning | None = None
+    """What finds answers to questions in other words; None when nothing does (see `SemanticCache`)."""
 
     def __init__(
         self,
@@ -87,7 +92,7 @@ class ResponseCache:
         self._refusals = refusals
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
-        self._counts = _Counts()
+        self._counts = Counts()
 
     def under(self, policy: tuple[str, ...]) -> ResponseCache:
         """This very cache, the same answers and counts, for requests under further policies: they share no answer."""
@@ -136,13 +141,11 @@ class ResponseCache:
         stored = self._store.get(Digest(key))
         if stored is None:
             own = self._personal_key(request)
-            if own is None:
-                return None
-            with self._lock:
-                self._counts.second_looks += 1
-            key, stored = own, self._store.get(Digest(own))
+            if own is not None:
+                self._looked_again()
+                key, stored = own, self._store.get(Digest(own))
             if stored is None:
-                return None
+                return None if self.meaning is None else self.meaning.find(request)
         return self._serve(request, key, stored)
 
     def plan(self, request: Request, key: bytes | None = None) -> Plan:
@@ -195,11 +198,13 @@ class ResponseCache:
             if reason:
                 self._count_not_admitted(reason)
             return Step("admit", "refused", reason or "not to be shared")
+        response = unbilled(immutable(response))
         stored = Stored(
-            immutable(response),
+            response,
             request.question,
             self._wall_clock(),
             request.scope.user if plan.decision.personal else None,
+            None if self.meaning is None else self.meaning.post(request, response, plan),
         )
         tags = (*request.tags, *own_tags(request, response, stored.user))
         kept = self._store.set(Digest(plan.key), stored, ttl=plan.ttl, tags=tags, weight=stored.weight)
@@ -282,14 +287,16 @@ class ResponseCache:
     def _serve(self, request: Request, key: bytes, stored: Stored) -> Response:
         answer = stored.response
         exact = stored.question == request.question
-        trace = Trace(
-            outcome="hit",
-            mechanism="exact" if exact else "folded",
-            key=key,
-            age=max(0.0, self._wall_clock() - stored.stored_at),
-            steps=_EXACT if exact else _FOLDED,
-        )
-        return answer.traced(trace)
+        mechanism, steps = ("exact", _EXACT) if exact else ("folded", _FOLDED)
+        if stored.origin is not None:
+            mechanism, steps = stored.origin.mechanism, (*steps, stored.origin.step)
+        age = max(0.0, self._wall_clock() - stored.stored_at)
+        return answer.traced(Trace(outcome="hit", mechanism=mechanism, key=key, age=age, steps=steps))
+
+    def _looked_again(self) -> None:
+        """Count a second look at the store for one lookup."""
+        with self._lock:
+            self._counts.second_looks += 1
 
     def _personal_key(self, request: Request) -> bytes | None:
         """The user's own key, when the answer is theirs alone and may be stored."""
@@ -304,14 +311,6 @@ class ResponseCache:
     def _count_not_admitted(self, reason: str) -> None:
         with self._lock:
             self._counts.not_admitted[reason] = self._counts.not_admitted.get(reason, 0) + 1
-
-
-class _Counts:
-    """What the store does not count; one of all caches that share a store."""
-
-    def __init__(self) -> None:
-        self.second_looks = 0
-        self.not_admitted: dict[str, int] = {}
 
 
 def _not_a(name: str, kind: type, value: object) -> ConfigurationError:

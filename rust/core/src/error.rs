@@ -7,4 +7,7 @@ pub enum Error {
     /// An argument lies outside its documented range.
     #[error("{0}")]
     InvalidArgument(String),
+    /// A file that is built into the library is not what was built in.
+    #[error("{0}")]
+    Damaged(String),
 }

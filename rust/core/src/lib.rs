@@ -2,10 +2,13 @@
 //!
 //! A request becomes a 16-byte [`key::Key`] (typed stream, keyed BLAKE3), the key finds an opaque value in the
 //! [`store::Store`] (exact LRU, deadlines, budgets and tags behind one lock), and what happened is measured by a
-//! [`stats::sketch::Sketch`]. [`text::normalise`] decides which questions are the same question.
+//! [`stats::sketch::Sketch`]. [`text::normalise`] decides which questions are the same question; [`vector`] finds the
+//! questions that are nearly the same.
 
 pub mod error;
 pub mod key;
+pub mod semantic;
 pub mod stats;
 pub mod store;
 pub mod text;
+pub mod vector;

@@ -4,11 +4,14 @@ use pyo3::prelude::*;
 
 mod clock;
 mod error;
+mod guard;
 mod key;
 mod normalise;
+mod partition;
 mod signature;
 mod sketch;
 mod store;
+mod verify;
 
 /// The compiled core of resopt.
 #[pymodule]
@@ -18,15 +21,21 @@ mod _core {
     #[pymodule_export]
     use super::clock::ManualClock;
     #[pymodule_export]
+    use super::guard::{Question, guard_names};
+    #[pymodule_export]
     use super::key::{KeySpace, RequestShape};
     #[pymodule_export]
     use super::normalise::{fold, fold_unicode, is_plain_question};
+    #[pymodule_export]
+    use super::partition::{Decision, Partition};
     #[pymodule_export]
     use super::signature::{Miss, Signature};
     #[pymodule_export]
     use super::sketch::Sketch;
     #[pymodule_export]
     use super::store::{Digest, Entry, Stats, Store};
+    #[pymodule_export]
+    use super::verify::verify;
 
     /// Warn when a debug build is imported, so that nobody benchmarks one.
     #[pymodule_init]

@@ -1,4 +1,5 @@
 //! Statistics over what happened: streaming, bounded, mergeable.
 
+pub mod bound;
 pub mod sketch;
 mod sketch_bytes;
