@@ -15,6 +15,7 @@ BASE = {"_core": 0, "errors": 0, "question": 0, "types": 0, "key": 1, "flight": 
 ROOMS = {"cache", "route", "prompt", "batch", "providers", "quality", "rollout", "prefetch", "metrics", "tiers"}
 ABOVE = {
     "accounts": 3,
+    "bulk": 4,
     "stages": 3,
     "optimizer": 4,
     "passage": 4,

@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from resopt._core import KeySpace, ManualClock
+    from resopt.batch.adaptive import AdaptiveBatcher
+    from resopt.batch.deferred import Deferred, DeferredStatus
+    from resopt.batch.embedding import EmbeddingBatcher
+    from resopt.batch.figures import BatchFigures
+    from resopt.batch.gather import batch_process, batch_process_blocking
+    from resopt.batch.hedging import HedgedProvider
+    from resopt.batch.limits import LimitFigures, Limits
+    from resopt.batch.processor import BatchProcessor
+    from resopt.batch.prompting import BatchPrompt
+    from resopt.batch.stream import BatchStream
     from resopt.cache.freshness import Freshness
     from resopt.cache.function import cached
     from resopt.cache.memory import Cache
@@ -14,21 +24,28 @@ if TYPE_CHECKING:
     from resopt.errors import (
         AuthenticationError,
         BadRequestError,
+        BatchError,
+        BatchInputError,
         CacheMissError,
+        CheckpointError,
         ClosedError,
         ConfigurationError,
+        DeadlineError,
         FlightRecursionError,
         InvalidRequestError,
+        ItemCancelledError,
         MissingExtraError,
         ProviderConnectionError,
         ProviderError,
         ProviderResponseError,
         ProviderTimeoutError,
+        QueueFullError,
         RateLimitError,
         ResoptError,
         ServerError,
         StreamLagError,
         UnkeyableError,
+        UnknownHandleError,
     )
     from resopt.flight import Flight
     from resopt.metrics.ledger import Ledger
@@ -36,9 +53,12 @@ if TYPE_CHECKING:
     from resopt.metrics.profile import Baseline, profile_request
     from resopt.metrics.report import Report
     from resopt.optimizer import AsyncOptimizer
+    from resopt.providers.anthropic_batches import AnthropicBatches
     from resopt.providers.openai import OpenAIProvider
+    from resopt.providers.openai_batches import OpenAIBatches
     from resopt.providers.simulated import SimulatedServer
     from resopt.sync import Optimizer
+    from resopt.terms import on_terms
     from resopt.types import Request, Response, Scope, Step, ToolCall, Trace, Usage
     from resopt.wrap import transport
     from resopt.wrap.options import last, options
@@ -46,6 +66,16 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_core": ("KeySpace", "ManualClock"),
+    "batch.adaptive": ("AdaptiveBatcher",),
+    "batch.deferred": ("Deferred", "DeferredStatus"),
+    "batch.embedding": ("EmbeddingBatcher",),
+    "batch.figures": ("BatchFigures",),
+    "batch.gather": ("batch_process", "batch_process_blocking"),
+    "batch.hedging": ("HedgedProvider",),
+    "batch.limits": ("LimitFigures", "Limits"),
+    "batch.processor": ("BatchProcessor",),
+    "batch.prompting": ("BatchPrompt",),
+    "batch.stream": ("BatchStream",),
     "cache.freshness": ("Freshness",),
     "cache.function": ("cached",),
     "cache.memory": ("Cache",),
@@ -53,21 +83,28 @@ _HOMES = {
     "errors": (
         "AuthenticationError",
         "BadRequestError",
+        "BatchError",
+        "BatchInputError",
         "CacheMissError",
+        "CheckpointError",
         "ClosedError",
         "ConfigurationError",
+        "DeadlineError",
         "FlightRecursionError",
         "InvalidRequestError",
+        "ItemCancelledError",
         "MissingExtraError",
         "ProviderConnectionError",
         "ProviderError",
         "ProviderResponseError",
         "ProviderTimeoutError",
+        "QueueFullError",
         "RateLimitError",
         "ResoptError",
         "ServerError",
         "StreamLagError",
         "UnkeyableError",
+        "UnknownHandleError",
     ),
     "flight": ("Flight",),
     "metrics.ledger": ("Ledger",),
@@ -75,9 +112,12 @@ _HOMES = {
     "metrics.profile": ("Baseline", "profile_request"),
     "metrics.report": ("Report",),
     "optimizer": ("AsyncOptimizer",),
+    "providers.anthropic_batches": ("AnthropicBatches",),
+    "providers.openai_batches": ("OpenAIBatches",),
     "providers.openai": ("OpenAIProvider",),
     "providers.simulated": ("SimulatedServer",),
     "sync": ("Optimizer",),
+    "terms": ("on_terms",),
     "wrap.options": ("last", "options"),
     "wrap.transport": ("transport",),
     "wrap.wrapping": ("wrap",),

@@ -64,10 +64,10 @@ class BatchError(ResoptError, ExceptionGroup[Exception]):
         made.results = [] if results is None else results
         return made
 
-    def __init__(self, message: str, errors: Sequence[Exception], results: list[Any] | None = None) -> None:
+    def __init__(self, message: str, errors: Sequence[Exception], _: list[Any] | None = None) -> None:
         super().__init__(message, errors)
 
-    def derive(self, errors: Sequence[Exception]) -> BatchError:  # type: ignore[override] - a narrower group
+    def derive(self, errors: Sequence[Exception]) -> BatchError:  # type: ignore[override]  # of Exceptions alone
         """The same for some of the errors (`split`, `except*`)."""
         return BatchError(self.message, errors, self.results)
 

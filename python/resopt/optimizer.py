@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from resopt import bulk
 from resopt.accounts import Accounts
 from resopt.cache.admission import Plan
 from resopt.cache.kept import immutable, snapshot, unbilled
@@ -24,9 +25,11 @@ from resopt.stages import Stages
 from resopt.types import Request, Response, Step, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+    from os import PathLike
     from typing import Self, TypeAlias
 
+    from resopt.batch.deferred import Deferred
     from resopt.cache.response import CacheStats
     from resopt.flight import Landed
     from resopt.metrics.prices import PriceBook
@@ -84,7 +87,9 @@ class AsyncOptimizer:
         self.stages = Stages(self.accounts, tuple(stages), tuple(gates))
         cache = ResponseCache() if cache is None else cache
         self.cache = cache.under(self.stages.policy) if self.stages.policy else cache
+        self.bulk = bulk.Bulk()
         self.ledger.attach(self.cache.figures)
+        self.ledger.attach_work(lambda: self.bulk.figures(self.stages.gates))
         self.flight: Any = Flight(on_unclaimed=self.accounts.unclaimed)
         self._closed = False
 
@@ -137,6 +142,26 @@ class AsyncOptimizer:
         except BaseException as error:
             self.accounts.failure(error, started, request.model, request.scope)
             raise
+
+    async def gather(
+        self, requests: Iterable[Request | str] | AsyncIterable[Request | str], batch_size: int = 10, **options: Any
+    ) -> list[Any]:
+        """Answer many requests, `batch_size` at a time; answers in order, equal requests asked once.
+
+        Args:
+            requests: `Request`s or texts.
+            batch_size: how many are in the air at once.
+            **options: `errors`, `checkpoint`, `progress` and the rest as for `batch_process`; `deadline` in seconds;
+                `tier`: `flex` for half the price when the provider has room, `batch` (with `deferred=`) in hours.
+
+        Raises:
+            BatchError: requests failed, and `errors` is not `return`; it holds all answers.
+        """
+        return await bulk.gather(self, requests, batch_size, **options)
+
+    def deferred(self, path: str | PathLike[str], batches: Sequence[Any], **options: Any) -> Deferred:
+        """Requests that can wait for half the price, in a file, with this cache and ledger; see `Deferred`."""
+        return bulk.deferred(self, path, batches, **options)
 
     def lookup(self, request: Request | str, **parameters: Any) -> Response | None:
         """The stored answer to a request, or None; asks nobody and leaves no record in the ledger."""

@@ -101,7 +101,8 @@ def on_terms(
     before = _terms.get()
     if lane is not None and lane not in LANES:
         raise ConfigurationError(f"lane must be one of {', '.join(LANES)}, not {lane!r}")
-    if deadline is not None and (isinstance(deadline, bool) or not isinstance(deadline, int | float) or deadline <= 0):
+    seconds: object = deadline
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0):
         raise ConfigurationError(f"deadline must be seconds above 0 or None, not {deadline!r}")
     changed = Terms(
         lane=before.lane if lane is None else lane,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from resopt.batch.processor import WhenFull, engine_for, number
+from resopt.batch.checks import number
+from resopt.batch.processor import WhenFull, engine_for
 from resopt.batch.sizes import AdaptiveSize
 from resopt.errors import ConfigurationError
 

@@ -31,7 +31,7 @@ class Bucket:
         told: the provider says what is left, so that nobody has to reckon.
     """
 
-    __slots__ = ("_closed_until", "_fixed", "_moved", "_probe_at", "level", "told", "limit", "window")
+    __slots__ = ("_closed_until", "_fixed", "_moved", "_probe_at", "level", "limit", "told", "window")
 
     def __init__(self, limit: float | None, window: float, now: float) -> None:
         self.limit = _UNKNOWN if limit is None else limit

@@ -1,8 +1,8 @@
 """The line before one model: who may call now, who next, and who never will in time.
 
-Interactive calls go before bulk, which leaves them a reserve of the allowance and of the places in the air, and gets one
-turn in so many however busy they are. Within a lane tenants take turns. Callers may be tasks of any event loop and plain
-threads at once: each waits in a place of its own, and only the one whose turn is next looks at the clock.
+Interactive calls go before bulk, which leaves them a reserve of the allowance and of the places in the air, and gets
+one turn in so many however busy they are. Within a lane tenants take turns. Callers may be tasks of any event loop and
+plain threads at once: each waits in a place of its own, and only the one whose turn is next looks at the clock.
 """
 
 from __future__ import annotations

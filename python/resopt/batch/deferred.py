@@ -1,9 +1,9 @@
 """Work that can wait: half the price for an answer within hours, by handles that survive everything.
 
-    deferred = Deferred("deferred.sqlite", [OpenAIBatches()], complete=optimizer.complete)
-    handle = await deferred.submit(requests, deadline=6 * 3600)
-    ...                                    # the process may end here, or be killed
-    answers = await deferred.result(handle)   # in this process or another
+deferred = Deferred("deferred.sqlite", [OpenAIBatches()], complete=optimizer.complete)
+handle = await deferred.submit(requests, deadline=6 * 3600)
+...                                    # the process may end here, or be killed
+answers = await deferred.result(handle)   # in this process or another
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from uuid import uuid4
 import anyio
 import msgspec
 
-import resopt.errors as errors_module
+from resopt import errors as errors_module
+from resopt.batch import checks
 from resopt.batch.books import NO_BOOKS, Books
 from resopt.batch.deferred_drive import Driver, Pace
-from resopt.batch.deferred_store import OPEN, NewRow, Store, StoredEnd
+from resopt.batch.deferred_rows import NewRow, StoredEnd
+from resopt.batch.deferred_store import OPEN, Store
 from resopt.batch.items import identity_of
 from resopt.errors import (
     BatchError,
@@ -109,9 +111,12 @@ class Deferred:
     ) -> None:
         if not isinstance(path, str | os.PathLike):
             raise ConfigurationError(f"path must be a path, not {type(path).__name__}")
-        for name, number, least in (("margin", margin, 0.0), ("attempts", attempts, 1), ("concurrency", concurrency, 1)):
-            if isinstance(number, bool) or not isinstance(number, int | float) or not least <= number < float("inf"):
-                raise ConfigurationError(f"{name} must be a number of at least {least:g}, not {number!r}")
+        for name, number, least in (
+            ("margin", margin, 0.0),
+            ("attempts", attempts, 1),
+            ("concurrency", concurrency, 1),
+        ):
+            checks.number(name, number, least=least)
         first, longest = poll
         if not 0 < first <= longest < float("inf"):
             raise ConfigurationError(f"poll must be seconds at first and at most, not {poll!r}")
@@ -142,10 +147,9 @@ class Deferred:
         Raises:
             ConfigurationError: an argument is of the wrong type or out of range.
         """
-        if isinstance(deadline, bool) or not isinstance(deadline, int | float) or not 0 < deadline < float("inf"):
-            raise ConfigurationError(f"deadline must be seconds above 0, not {deadline!r}")
-        if name is not None and (not isinstance(name, str) or not name):
-            raise ConfigurationError(f"name must be a str that is not empty, not {name!r}")
+        checks.positive("deadline", deadline)
+        if name is not None:
+            checks.text("name", name)
         handle = name or f"work-{uuid4().hex}"
         if name is not None and self._store.work(name) is not None:
             return name
@@ -160,14 +164,16 @@ class Deferred:
         try:
             api = self._apis.get(request.api)
             if api is None:
-                raise errors_module.InvalidRequestError(f"no batches=… here takes {request.api} requests")  # noqa: TRY301
+                raise errors_module.InvalidRequestError(f"no batches=… here takes {request.api} requests")
             api.encode("check", request)
             identity = None if request.cache == "bypass" else identity_of(request)
         except ResoptError as error:
             plain = Request(body={}, api=request.api, scope=request.scope, cache="bypass")
             return NewRow(plain, None, StoredEnd(error=type(error).__name__, problem=str(error)), "refused")
         hit = self._books.lookup(request)
-        return NewRow(request, identity, None if hit is None else StoredEnd(response=hit), "" if hit is None else "cache")
+        return NewRow(
+            request, identity, None if hit is None else StoredEnd(response=hit), "" if hit is None else "cache"
+        )
 
     async def result(self, handle: str, *, errors: Errors = "raise", timeout: float | None = None) -> list[Any]:  # noqa: ASYNC109
         """The answers to a submission, in its order, when all are there; works for it meanwhile.
@@ -280,5 +286,3 @@ def opened(end: StoredEnd) -> Response | Exception:
         return kind(end.problem, status=end.status)
     made: Exception = kind(end.problem) if isinstance(kind, type) else errors_module.ProviderResponseError(end.problem)
     return made
-
-

@@ -14,7 +14,7 @@ from uuid import uuid4
 import anyio
 import msgspec
 
-from resopt.batch.deferred_store import Store, StoredEnd, StoredPart, StoredRow
+from resopt.batch.deferred_rows import StoredEnd, StoredPart, StoredRow
 from resopt.errors import BadRequestError, DeadlineError, ProviderError, ResoptError
 from resopt.terms import on_terms
 from resopt.types import Detour
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from resopt.batch.books import Books
+    from resopt.batch.deferred_store import Store
     from resopt.types import Request, Response
 
 _HALF = Detour(discount=50)
@@ -97,7 +98,9 @@ class Driver:
         def part() -> StoredPart:
             return StoredPart(tag, api.api, None, "making", time.time(), len(numbers), deadline)
 
-        tag, numbers, encoded, size = uuid4().hex, [], [], 0
+        tag, size = uuid4().hex, 0
+        numbers: list[int] = []
+        encoded: list[bytes] = []
         for row in rows:
             line = api.encode(f"{tag}-{row.number}", row.request)
             if numbers and (len(numbers) >= most or size + len(line) + 1 > api.most_bytes):

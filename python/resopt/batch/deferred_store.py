@@ -1,8 +1,8 @@
 """Deferred work in an SQLite file: what was asked, under which handle, in which batch at the provider, what came back.
 
-Everything is written before it is acted upon, so that whoever opens the file next, in this process or another, finds out
-where things stand: a batch is noted as being made before the provider hears of it, an answer is kept before it is told
-to anyone. Many processes may use one file; at any moment at most one of them drives it (`driving`).
+Everything is written before it is acted upon, so that whoever opens the file next, in this process or another, finds
+out where things stand: a batch is noted as being made before the provider hears of it, an answer is kept before it is
+told to anyone. Many processes may use one file; at any moment at most one of them drives it (`driving`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,17 @@ import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from resopt.batch.deferred_rows import (
+    NewRow,
+    StoredEnd,
+    StoredPart,
+    StoredRow,
+    read_end,
+    read_row,
+    write_end,
+    write_request,
+)
 from resopt.errors import CheckpointError
-from resopt.types import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,16 +34,16 @@ _VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS work (handle TEXT PRIMARY KEY, created REAL NOT NULL, deadline REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS row (
-    number INTEGER PRIMARY KEY, handle TEXT NOT NULL, position INTEGER NOT NULL, identity BLOB, request BLOB NOT NULL,
-    state TEXT NOT NULL, leader INTEGER, part TEXT, attempts INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 0,
+    number INTEGER PRIMARY KEY, handle TEXT NOT NULL, position INTEGER NOT NULL, identity BLOB,
+    request BLOB NOT NULL, state TEXT NOT NULL, leader INTEGER, part TEXT, attempts INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 0,
     via TEXT, value BLOB, sum INTEGER, UNIQUE (handle, position));
 CREATE INDEX IF NOT EXISTS row_state ON row (state);
 CREATE INDEX IF NOT EXISTS row_part ON row (part);
 CREATE INDEX IF NOT EXISTS row_identity ON row (identity);
 CREATE INDEX IF NOT EXISTS row_leader ON row (leader);
 CREATE TABLE IF NOT EXISTS part (
-    tag TEXT PRIMARY KEY, api TEXT NOT NULL, remote TEXT, state TEXT NOT NULL, created REAL NOT NULL, rows INTEGER NOT NULL,
-    deadline REAL NOT NULL);
+    tag TEXT PRIMARY KEY, api TEXT NOT NULL, remote TEXT, state TEXT NOT NULL, created REAL NOT NULL,
+    rows INTEGER NOT NULL, deadline REAL NOT NULL);
 """
 OPEN = ("new", "sent", "sync", "follows")
 """States of rows that have no end yet; `answered` and `failed` are the others.
@@ -45,47 +52,6 @@ OPEN = ("new", "sent", "sync", "follows")
 """
 
 _ENDED = "state IN ('answered', 'failed')"
-
-
-class StoredRow(msgspec.Struct, frozen=True, gc=False):
-    """One request of a submission."""
-
-    number: int
-    handle: str
-    position: int
-    request: Request
-    state: str
-    attempts: int
-
-
-class StoredPart(msgspec.Struct, frozen=True, gc=False):
-    """One batch at the provider, or about to be; `remote` is its name there."""
-
-    tag: str
-    api: str
-    remote: str | None
-    state: str
-    created: float
-    rows: int
-    deadline: float
-
-
-class StoredEnd(msgspec.Struct, frozen=True, gc=False):
-    """What a row ended in: an answer, or the type and the text of an error."""
-
-    response: Response | None = None
-    error: str = ""
-    problem: str = ""
-    status: int | None = None
-
-
-class NewRow(msgspec.Struct, gc=False):
-    """A row to be kept: its request, what it is, and its end if it has one already."""
-
-    request: Request
-    identity: bytes | None
-    end: StoredEnd | None = None
-    via: str = ""
 
 
 class Store:
@@ -155,7 +121,7 @@ class Store:
             for position, row in enumerate(rows):
                 leader = None if row.end is not None or row.identity is None else self._leader(row.identity, deadline)
                 state = ("failed" if row.end.response is None else "answered") if row.end is not None else "new"
-                value = None if row.end is None else _encode(row.end)
+                value = None if row.end is None else write_end(row.end)
                 run(
                     "INSERT INTO row (handle, position, identity, request, state, leader, via, value, sum, told)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
@@ -163,7 +129,7 @@ class Store:
                         handle,
                         position,
                         row.identity,
-                        _pack.encode(row.request),
+                        write_request(row.request),
                         "follows" if leader is not None else state,
                         leader,
                         row.via or None,
@@ -198,13 +164,13 @@ class Store:
     def ends(self, handle: str) -> list[StoredEnd | None]:
         """What each request of a submission ended in; None for those that have not."""
         found = self._all("SELECT state, value, sum FROM row WHERE handle = ? ORDER BY position", handle)
-        return [_decode(value, crc) if state in ("answered", "failed") else None for state, value, crc in found]
+        return [read_end(value, crc) if state in ("answered", "failed") else None for state, value, crc in found]
 
     def forget(self, handle: str) -> bool:
         """Delete a submission that has ended; whether it was there and had."""
         with self._changing():
             run = self._database.execute
-            left = run(f"SELECT count(*) FROM row WHERE handle = ? AND NOT {_ENDED}", (handle,)).fetchone()[0]
+            left = run(f"SELECT count(*) FROM row WHERE handle = ? AND NOT {_ENDED}", (handle,)).fetchone()[0]  # noqa: S608 - constants
             if left or not run("DELETE FROM work WHERE handle = ?", (handle,)).rowcount:
                 return False
             run("DELETE FROM row WHERE handle = ?", (handle,))
@@ -240,7 +206,7 @@ class Store:
     def parts(self) -> list[StoredPart]:
         """Batches that have not been collected, the oldest first."""
         columns = "tag, api, remote, state, created, rows, deadline"
-        found = self._all(f"SELECT {columns} FROM part WHERE state != 'collected' ORDER BY created")
+        found = self._all(f"SELECT {columns} FROM part WHERE state != 'collected' ORDER BY created")  # noqa: S608 - constants
         return [StoredPart(*row) for row in found]
 
     def mark(self, tag: str, state: str, remote: str | None = None) -> None:
@@ -263,16 +229,17 @@ class Store:
         changed = 0
         with self._changing():
             for number, end in ends:
-                value = _encode(end)
+                value = write_end(end)
                 state = "failed" if end.response is None else "answered"
                 done = self._database.execute(
-                    f"UPDATE row SET state = ?, value = ?, sum = ?, via = ? WHERE number = ? AND NOT {_ENDED}",
+                    f"UPDATE row SET state = ?, value = ?, sum = ?, via = ? WHERE number = ? AND NOT {_ENDED}",  # noqa: S608 - constants
                     (state, value, zlib.crc32(value), via, number),
                 ).rowcount
                 if done:
                     changed += 1
                     self._database.execute(
-                        "UPDATE row SET state = ?, value = ?, sum = ?, via = 'repeat' WHERE leader = ? AND state = 'follows'",
+                        "UPDATE row SET state = ?, value = ?, sum = ?, via = 'repeat'"
+                        " WHERE leader = ? AND state = 'follows'",
                         (state, value, zlib.crc32(value), number),
                     )
         return changed
@@ -281,22 +248,24 @@ class Store:
         """Rows whose end has been told to nobody, with how they came by it; they count as told from now on."""
         with self._changing():
             found = self._database.execute(
-                f"SELECT {_COLUMNS}, value, sum, via FROM row WHERE {_ENDED} AND told = 0 ORDER BY number LIMIT ?",
+                f"SELECT {_COLUMNS}, value, sum, via FROM row WHERE {_ENDED} AND told = 0 ORDER BY number LIMIT ?",  # noqa: S608 - constants
                 (limit,),
             ).fetchall()
             self._database.executemany("UPDATE row SET told = 1 WHERE number = ?", [(each[0],) for each in found])
-        return [(_row(each[:6]), _decode(each[6], each[7]), each[8] or "") for each in found]
+        return [(read_row(each[:6]), read_end(each[6], each[7]), each[8] or "") for each in found]
 
     def soonest_deadline(self) -> float | None:
         """The earliest deadline of a submission with open rows."""
         found = self._all(
-            f"SELECT min(deadline) FROM work WHERE EXISTS (SELECT 1 FROM row WHERE row.handle = work.handle AND NOT {_ENDED})"
+            "SELECT min(deadline) FROM work WHERE EXISTS (SELECT 1 FROM row WHERE row.handle = work.handle"
+            " AND state NOT IN ('answered', 'failed'))"
         )
-        return found[0][0]
+        soonest: float | None = found[0][0]
+        return soonest
 
     def _rows(self, condition: str, value: str, limit: int) -> list[StoredRow]:
-        found = self._all(f"SELECT {_COLUMNS} FROM row WHERE {condition} ORDER BY number LIMIT {limit}", value)
-        return [_row(each) for each in found]
+        found = self._all(f"SELECT {_COLUMNS} FROM row WHERE {condition} ORDER BY number LIMIT {limit}", value)  # noqa: S608 - constants
+        return [read_row(each) for each in found]
 
     def _all(self, statement: str, *values: Any) -> list[Any]:
         try:
@@ -321,26 +290,3 @@ class Store:
 
 
 _COLUMNS = "row.number, row.handle, row.position, row.request, row.state, row.attempts"
-
-
-def _row(columns: Sequence[Any]) -> StoredRow:
-    number, handle, position, request, state, attempts = columns
-    return StoredRow(number, handle, position, _request.decode(request), state, attempts)
-
-
-_pack = msgspec.msgpack.Encoder(enc_hook=lambda value: value.model_dump(mode="json", exclude_unset=True))
-_request = msgspec.msgpack.Decoder(Request)
-_end = msgspec.msgpack.Decoder(StoredEnd)
-
-
-def _encode(end: StoredEnd) -> bytes:
-    return msgspec.msgpack.encode(end)
-
-
-def _decode(value: bytes | None, crc: int | None) -> StoredEnd:
-    if value is not None and zlib.crc32(value) == crc:
-        try:
-            return _end.decode(value)
-        except msgspec.MsgspecError:
-            pass
-    return StoredEnd(error="CheckpointError", problem="the answer in the store is damaged; it was paid for, and is lost")

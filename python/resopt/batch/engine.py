@@ -15,6 +15,7 @@ import anyio
 
 from resopt.batch.fairness import FairQueue
 from resopt.batch.figures import Tally
+from resopt.batch.room import Entry, WaitingRoom
 from resopt.batch.running import Running
 from resopt.errors import ClosedError, ConfigurationError, QueueFullError, ResoptError
 from resopt.flight.places import task_place
@@ -28,27 +29,6 @@ if TYPE_CHECKING:
     from resopt.flight.places import TaskPlace
 
 _UNREADY = float("inf")
-
-
-class Entry:
-    """An item on its way.
-
-    Attributes:
-        outcome: its result in a tuple, once it is there.
-        error: what it ended in instead.
-        running: the batch it is in; None while it waits.
-        left: its caller has gone.
-    """
-
-    __slots__ = ("error", "group", "item", "left", "outcome", "place", "queued_at", "running", "tenant", "weight")
-
-    def __init__(self, item: Any, group: Hashable, tenant: Hashable, weight: float, place: TaskPlace) -> None:
-        self.item, self.group, self.tenant, self.weight, self.place = item, group, tenant, weight, place
-        self.queued_at = time.monotonic()
-        self.outcome: tuple[Any] | None = None
-        self.error: BaseException | None = None
-        self.running: Running | None = None
-        self.left = False
 
 
 class Engine:
@@ -85,14 +65,10 @@ class Engine:
     ) -> None:
         self.process, self.size, self.isolate = process, size, isolate
         self._wait, self._eager, self._concurrency = wait, eager, concurrency
-        self._max_queue, self._reject = max_queue, reject
         self._key, self._weigh, self._tenant_of = key, weigh, tenant_of
         self._plain = key is None and weigh is None and tenant_of is None
         self._groups: dict[Hashable, FairQueue[Entry]] = {}
-        self._queued: dict[Hashable, int] = {}
-        self._waiting = 0
-        self._called_in = 0
-        self._outside: FairQueue[Entry] = FairQueue()
+        self._room = WaitingRoom(max_queue, reject=reject, counting=not self._plain)
         self._running: set[Running] = set()
         self._runner: TaskPlace | None = None
         self._bell = anyio.Event()
@@ -111,8 +87,8 @@ class Engine:
             raise ClosedError("this batcher is closed: make a new one")
         entry = self._entry(item)
         self._tally.submitted += 1
-        if self._waiting >= self._max_queue or self._outside or self._called_in:
-            await self._for_room(entry)
+        if self._room.crowded:
+            await self._ask_for_room(entry)
         self._enqueue(entry)
         try:
             await entry.place.wait(None)
@@ -128,14 +104,14 @@ class Engine:
         """Take nothing more, run what waits without waiting for company, return when all has ended."""
         self._closed = True
         self._bell.set()
-        while self._waiting or self._running or self._outside:
+        while self._room.inside or self._running or self._room.outside:
             place = task_place()
             self._drained.append(place)
             await place.wait(None)
 
     def figures(self) -> BatchFigures:
         """What has been done so far."""
-        return self._tally.figures(queued=self._waiting, running=len(self._running), size=self.size.now)
+        return self._tally.figures(queued=self._room.inside, running=len(self._running), size=self.size.now)
 
     def _entry(self, item: Any) -> Entry:
         if self._plain:
@@ -151,60 +127,26 @@ class Engine:
             raise ConfigurationError(f"key and tenant must give something hashable: {error}") from None
         return Entry(item, group, tenant, weight, task_place())
 
-    def _has_room(self, tenant: Hashable) -> bool:
-        """Whether one more may wait: up to `max_queue`, and beyond it for a tenant with less than a fair share."""
-        if self._waiting + self._called_in < self._max_queue:
-            return True
-        own = self._queued.get(tenant, 0)
-        share = 0 if self._plain else self._max_queue // (len(self._queued) + (own == 0))
-        return own < share and self._waiting < 2 * self._max_queue
-
-    async def _for_room(self, entry: Entry) -> None:
-        if self._has_room(entry.tenant) and (self._reject or not self._outside):
-            return
-        if self._reject:
-            self._tally.rejected += 1
-            raise QueueFullError(f"{self._waiting} items wait already; slow down, or raise max_queue")
-        self._outside.push(entry)
+    async def _ask_for_room(self, entry: Entry) -> None:
         try:
-            await entry.place.wait(None)
+            await self._room.ask(entry)
+        except QueueFullError:
+            self._tally.rejected += 1
+            raise
         except BaseException:
-            if not self._outside.discard(entry):
-                self._called_in -= 1
-                self._admit()  # the room that it was called into is another's
             self._tally.cancelled += 1
             raise
-        self._called_in -= 1
-        entry.place = task_place()
-
-    def _admit(self) -> None:
-        """Call in who waits outside, as far as there is room."""
-        while self._outside and self._waiting + self._called_in < self._max_queue:
-            self._called_in += 1
-            self._outside.pop().place.wake()
 
     def _enqueue(self, entry: Entry) -> None:
         queue = self._groups.get(entry.group)
         if queue is None:
             queue = self._groups[entry.group] = FairQueue()
         queue.push(entry)
-        self._waiting += 1
-        if not self._plain:
-            self._queued[entry.tenant] = self._queued.get(entry.tenant, 0) + 1
+        self._room.enter(entry)
         if self._runner is None:
             self._start_runner()
         elif len(queue) == 1 or queue.weight >= self.size.now:
             self._bell.set()
-
-    def _dequeued(self, entry: Entry) -> None:
-        self._waiting -= 1
-        if self._plain:
-            return
-        left = self._queued[entry.tenant] - 1
-        if left:
-            self._queued[entry.tenant] = left
-        else:
-            del self._queued[entry.tenant]
 
     def _leave(self, entry: Entry) -> None:
         """The caller goes: out of the queue, or out of the batch."""
@@ -219,8 +161,8 @@ class Engine:
         queue.discard(entry)
         if not queue:
             del self._groups[entry.group]
-        self._dequeued(entry)
-        self._admit()
+        self._room.leave(entry)
+        self._room.call_in()
         self._bell.set()  # the runner may have nothing left to do
 
     def _start_runner(self) -> None:
@@ -231,12 +173,12 @@ class Engine:
                 self._runner = None
                 self._abandon()
 
-        place.spawn(self._run(place), contextvars.copy_context(), lost)
+        place.spawn(self._run(), contextvars.copy_context(), lost)
 
-    async def _run(self, place: TaskPlace) -> None:
+    async def _run(self) -> None:
         forget_terms()  # of whoever happened to come first
         async with anyio.create_task_group() as group:
-            while self._waiting or self._running or self._outside:
+            while self._room.inside or self._running or self._room.outside:
                 self._bell = anyio.Event()
                 pause = self._start_ready(group)
                 if pause == _UNREADY:
@@ -254,7 +196,7 @@ class Engine:
 
     def _start_ready(self, group: Any) -> float:
         """Start all batches that may go now; seconds until the next one may, if nothing else happens."""
-        while self._waiting and len(self._running) < self._concurrency:
+        while self._room.inside and len(self._running) < self._concurrency:
             now = time.monotonic()
             name, due = self._most_due(now)
             if due > now:
@@ -284,13 +226,13 @@ class Engine:
     def _take(self, name: Hashable, now: float) -> Running:
         """The next batch of a group: at least one entry, and as many as fit."""
         queue = self._groups[name]
-        demand = self._waiting
+        demand = self._room.inside
         limit, weight = self.size.now, 0.0
         entries: list[Entry] = []
         while (head := queue.peek()) is not None and (not entries or weight + head.weight <= limit):
             entry = queue.pop()
             weight += entry.weight
-            self._dequeued(entry)
+            self._room.leave(entry)
             self._tally.wait.add(now - entry.queued_at)
             entries.append(entry)
         if not queue:
@@ -298,7 +240,7 @@ class Engine:
         running = Running(self, entries, weight, demand)
         for entry in entries:
             entry.running = running
-        self._admit()
+        self._room.call_in()
         return running
 
     async def _run_batch(self, running: Running) -> None:
@@ -330,11 +272,8 @@ class Engine:
             for entry in queue.entries():
                 self.settle(entry, None, error)
         self._groups.clear()
-        self._queued.clear()
-        self._waiting = 0
-        while self._outside:
-            self._called_in += 1
-            self._outside.pop().place.wake()
+        self._room.clear()
+        self._room.call_in(everyone=True)
         self._running.clear()
         self._tell_drained()
 

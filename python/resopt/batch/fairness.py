@@ -1,7 +1,7 @@
 """A queue that is fair between tenants: whoever has been served least goes next, a flood delays only its own tenant.
 
-Start-time fair queueing (Goyal, Vin & Cheng 1996): each tenant has a virtual time that grows by the weight it is served;
-the tenant with the least goes first; one that was away starts at the present, with no credit for its absence. Pushing,
+Start-time fair queueing (Goyal, Vin & Cheng 1996): each tenant has a virtual time that grows by the weight served; the
+tenant with the least goes first; one that was away starts at the present, with no credit for its absence. Pushing,
 taking and withdrawing cost O(log tenants); while all that wait are of one tenant, nothing is reckoned at all.
 """
 

@@ -72,7 +72,9 @@ async def batch_process(
         kept = None if checkpoint is None else stack.enter_context(Checkpoint(checkpoint))
         bar = stack.enter_context(progress_for(progress, size))
         source = Source(taking(queries), anyio.Lock())
-        work = Work(convert, perform, identify(identity, task, needed=kept is not None), again, kept, *async_cancellation())
+        work = Work(
+            convert, perform, identify(identity, task, needed=kept is not None), again, kept, *async_cancellation()
+        )
         rolling = Rolling(source, work, _collector(results, bar))
         stack.enter_context(on_terms(lane="bulk"))
         async with anyio.create_task_group() as group:
@@ -141,6 +143,11 @@ def way(
 
 
 def check(batch_size: object, errors: object, task: object) -> None:
+    """Refuse options that make no sense.
+
+    Raises:
+        ConfigurationError: names the option.
+    """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ConfigurationError(f"batch_size must be an int of at least 1, not {batch_size!r}")
     if errors not in get_args(Errors):
@@ -177,9 +184,7 @@ def taking(queries: Any) -> Callable[[], Awaitable[Any]]:
     return take
 
 
-def identify(
-    identity: Callable[[Any], Any] | None, task: str, *, needed: bool
-) -> Callable[[Any], bytes | None]:
+def identify(identity: Callable[[Any], Any] | None, task: str, *, needed: bool) -> Callable[[Any], bytes | None]:
     """What an item is: for a checkpoint it must be known, without one an item that cannot be encoded is on its own."""
 
     def identify(item: Any) -> bytes | None:

@@ -1,15 +1,16 @@
 """What a provider's reply says about its limits.
 
-OpenAI and who speaks its shape: `x-ratelimit-limit-requests`, `-remaining-requests`, `-reset-requests` and the same for
+OpenAI and who speaks its shape: `x-ratelimit-limit-requests`, `-remaining-requests`, `-reset-requests`, the same for
 `tokens`; resets are durations such as `6m0s` or `20ms`. Anthropic: `anthropic-ratelimit-requests-limit`, `-remaining`,
-`-reset`, and the same for `tokens`, `input-tokens` and `output-tokens`; resets are RFC 3339 dates. A limit of -1 or 0 and
-a remainder of -1 mean that it is not known.
+`-reset`, the same for `tokens`, `input-tokens` and `output-tokens`; resets are RFC 3339 dates. A limit of -1 or 0 and a
+remainder of -1 mean that it is not known.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from datetime import UTC
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -73,12 +74,12 @@ def read_duration(text: str | None) -> float | None:
 
 
 def _until(text: str) -> float | None:
-    from datetime import datetime, timezone
+    from datetime import datetime
 
     try:
         moment = datetime.fromisoformat(text.upper())
         if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
+            moment = moment.replace(tzinfo=UTC)
         return max(0.0, moment.timestamp() - time.time())
     except (ValueError, OverflowError):
         return None

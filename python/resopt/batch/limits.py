@@ -7,11 +7,13 @@ and is asked again before each retry, so that retries keep to the limits like ev
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from resopt._core import Sketch
+from resopt.batch import checks
 from resopt.batch.channel import Channel, Waiter
 from resopt.errors import ConfigurationError, ProviderError, ProviderTimeoutError
 from resopt.flight.places import ThreadPlace, task_place
@@ -111,20 +113,18 @@ class Limits:
         max_queue: int = 100_000,
         window: float = 60.0,
     ) -> None:
-        _above_zero("window", window)
+        checks.positive("window", window)
         for name, limit in (("requests_per_minute", requests_per_minute), ("tokens_per_minute", tokens_per_minute)):
             if limit is not None:
-                _above_zero(name, limit)
+                checks.positive(name, limit)
         start = min(50, max_concurrency) if start is None else start
         for name, whole in (("max_concurrency", max_concurrency), ("start", start), ("max_queue", max_queue)):
-            if isinstance(whole, bool) or not isinstance(whole, int) or whole < 1:
-                raise ConfigurationError(f"{name} must be an int of at least 1, not {whole!r}")
+            checks.number(name, whole, least=1, whole=True)
         if start > max_concurrency:
             raise ConfigurationError(f"start ({start}) must not be above max_concurrency ({max_concurrency})")
-        if isinstance(reserve, bool) or not isinstance(reserve, int | float) or not 0 <= reserve < 1:
-            raise ConfigurationError(f"reserve must be a share from 0 to below 1, not {reserve!r}")
-        if estimate is not None and not callable(estimate):
-            raise ConfigurationError(f"estimate must be a function of a request, not {type(estimate).__name__}")
+        checks.share("reserve", reserve, zero=True)
+        if estimate is not None:
+            checks.function("estimate", estimate)
         self.settings = Settings(
             requests_per_minute=requests_per_minute,
             tokens_per_minute=tokens_per_minute,
@@ -257,8 +257,6 @@ class Ticket:
 
     async def again(self, seconds: float) -> None:
         """Wait for leave to make one more attempt; see `resopt.terms.Attempts`."""
-        import time
-
         terms_end = self._waiter.ends
         self._waiter.ends = min(terms_end, time.monotonic() + seconds)
         self._limits.count_retry(self._last)
@@ -290,7 +288,8 @@ class Ticket:
 
     def _tell(self, response: Response | None, error: BaseException | None) -> None:
         """The provider told of no attempts: what became of the call has to do."""
-        status, wait = (200, None) if response is not None else (None, None)
+        status = None if response is None else 200
+        wait: float | None = None
         if isinstance(error, ProviderError):
             status, wait = error.status, error.retry_after
         timed_out = isinstance(error, ProviderTimeoutError)
@@ -306,8 +305,3 @@ def _characters(value: Any) -> int:
     if isinstance(value, list | tuple):
         return sum(map(_characters, value))
     return 0
-
-
-def _above_zero(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise ConfigurationError(f"{name} must be a number above 0, not {value!r}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import anyio
 
+from resopt.batch.checks import function, number
 from resopt.batch.engine import Engine
 from resopt.batch.sizes import FixedSize
 from resopt.errors import ConfigurationError, ItemCancelledError
@@ -130,9 +131,9 @@ def engine_for(
     """
     if (process is None) == (run is None):
         raise ConfigurationError("say how a batch is processed: process=… (all items) or run=… (each), one of them")
-    for name, function in (("process", process or run), ("key", key), ("weight", weight), ("tenant", tenant)):
-        if function is not None and not callable(function):
-            raise ConfigurationError(f"{name} must be a function, not {type(function).__name__}")
+    for name, given in (("process", process or run), ("key", key), ("weight", weight), ("tenant", tenant)):
+        if given is not None:
+            function(name, given)
     number("wait_ms", wait_ms, least=0)
     for name, whole in (("concurrency", concurrency), ("max_queue", max_queue)):
         number(name, whole, least=1, whole=True)
@@ -176,14 +177,3 @@ def each(run: Any) -> Callable[[list[Any]], Awaitable[list[Any]]]:
         return results
 
     return process
-
-
-def number(name: str, value: object, *, least: float, whole: bool = False) -> None:
-    """Refuse anything but a finite number of at least that.
-
-    Raises:
-        ConfigurationError: names the option.
-    """
-    kind, word = (int, "an int") if whole else (int | float, "a number")
-    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value < float("inf"):
-        raise ConfigurationError(f"{name} must be {word} of at least {least:g}, not {value!r}")

@@ -1,7 +1,7 @@
 """The engine of a batch: workers that take an item each, settle it, and take the next.
 
-No worker waits for another: a slow item delays itself alone. Written once, as coroutines; with blocking locks nothing in
-them suspends but `perform`, so threads drive them too.
+No worker waits for another: a slow item delays itself alone. Written once, as coroutines; with blocking locks nothing
+in them suspends but `perform`, so threads drive them too.
 """
 
 from __future__ import annotations

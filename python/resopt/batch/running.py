@@ -14,7 +14,8 @@ from resopt.errors import (
 )
 
 if TYPE_CHECKING:
-    from resopt.batch.engine import Engine, Entry
+    from resopt.batch.engine import Engine
+    from resopt.batch.room import Entry
 
 
 class Running:

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from resopt.batch.checkpoint import Checkpoint
+from resopt.batch.checks import number
 from resopt.batch.gather import Errors, async_cancellation, check, identify, size_of, taking, way
 from resopt.batch.progress import Progress, progress_for
 from resopt.batch.rolling import Failed, Rolling, Source, Work
-from resopt.errors import BatchInputError, ConfigurationError
+from resopt.errors import BatchInputError
 from resopt.terms import on_terms
 
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+    from types import TracebackType
     from typing import Self
 
     from anyio.abc import TaskGroup
@@ -61,8 +63,7 @@ class BatchStream:
         self._way = way(run, optimizer, parameters)
         check(batch_size, errors, task)
         window = 4 * batch_size if window is None else window
-        if isinstance(window, bool) or not isinstance(window, int) or window < batch_size:
-            raise ConfigurationError(f"window must be an int of at least batch_size ({batch_size}), not {window!r}")
+        number("window", window, least=batch_size, whole=True)
         self._size = size_of(queries)
         self._queries = queries
         self._batch_size = batch_size
@@ -102,7 +103,9 @@ class BatchStream:
                 self._group.start_soon(self._work)
         return self
 
-    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> bool | None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
         try:
             self._group.cancel_scope.cancel()
             return await self._group.__aexit__(kind, error, trace)

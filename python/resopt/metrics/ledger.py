@@ -69,6 +69,7 @@ class Ledger:
         self.prices = prices if isinstance(prices, PriceBook) else PriceBook(prices)
         self._clock = clock
         self._cache = cache
+        self._work: Callable[[], Any] | None = None
         self._scope_key = os.urandom(16) if scope_key is None else _checked_key(scope_key)
         self._scopes: dict[Scope, str] = {EVERYONE: ""}
         self._queue: deque[Record] = deque()
@@ -214,9 +215,10 @@ class Ledger:
     def summary(self) -> Report:
         """Everything recorded so far, as data."""
         cache = None if self._cache is None else CacheFigures.of(self._cache())
+        work = None if self._work is None else self._work()
         with self._lock:
             self._move()
-            return summarise(self._totals, cache)
+            return summarise(self._totals, cache, work)
 
     def report(self, file: TextIO | None = None) -> Report:
         """Print the report (to standard output, or `file`) and return it as data."""
@@ -227,6 +229,10 @@ class Ledger:
     def attach(self, cache: Callable[[], CacheFigures | Mapping[str, Any]]) -> None:
         """Let reports show the cache: `cache()` gives `CacheFigures`, or a mapping of its fields."""
         self._cache = cache
+
+    def attach_work(self, work: Callable[[], Any]) -> None:
+        """Let reports show batches, waits and retries."""
+        self._work = work
 
     def merge(self, other: Ledger) -> None:
         """Count everything that `other` has counted, which stays as it is; single records are not copied.

@@ -11,7 +11,7 @@ import msgspec
 from resopt.errors import ConfigurationError, InvalidRequestError
 from resopt.providers.anthropic_reply import AnthropicMessages
 from resopt.providers.batch_http import BatchClient, decoded
-from resopt.providers.batches import BatchState, RemoteBatch, RowEnd
+from resopt.providers.batches import BatchState, RemoteBatch, RowEnd, RowState
 from resopt.providers.checks import require_seconds
 from resopt.providers.dialect import UnusableReplyError
 from resopt.providers.openai import _check_base_url, _encoder, _headers
@@ -209,7 +209,7 @@ def _row_end(line: bytes) -> RowEnd:
     if result.type in ("expired", "canceled"):
         return RowEnd(row.custom_id, "undone", problem=f"the row is {result.type}")
     fault = result.error.error
-    state = "again" if fault.type in _AGAIN else "refused"
+    state: RowState = "again" if fault.type in _AGAIN else "refused"
     return RowEnd(row.custom_id, state, problem=fault.message or fault.type or "no reason given")
 
 

@@ -109,10 +109,11 @@ class BatchClient:
                     if seen > given:
                         given += 1
                         yield line
-                return
             except InterruptedAttemptError as interruption:
                 if attempts >= self._policy.max_attempts:
                     raise self._failures.of(Attempted(interruption, attempts, 0.0)) from interruption.__cause__
+            else:
+                return
             await anyio.sleep(self._policy.delay(attempts))
 
     async def aclose(self) -> None:

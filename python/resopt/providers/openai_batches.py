@@ -9,7 +9,7 @@ import msgspec
 
 from resopt.errors import InvalidRequestError
 from resopt.providers.batch_http import BatchClient, decoded
-from resopt.providers.batches import BatchState, RemoteBatch, RowEnd
+from resopt.providers.batches import BatchState, RemoteBatch, RowEnd, RowState
 from resopt.providers.checks import require_seconds
 from resopt.providers.dialect import UnusableReplyError
 from resopt.providers.openai import _check_base_url, _headers, _query, encode_body
@@ -210,7 +210,7 @@ def read_row(name: str, status: int, body: bytes) -> RowEnd:
             return RowEnd(name, "answered", to_response(body, 0.0), status)
         except UnusableReplyError as error:
             return RowEnd(name, "unreadable", status=status, problem=str(error))
-    state = "again" if status in (408, 409, 429) or status >= 500 else "refused"
+    state: RowState = "again" if status in (408, 409, 429) or status >= 500 else "refused"
     return RowEnd(name, state, status=status, problem=explanation(body) or f"status {status}")
 
 

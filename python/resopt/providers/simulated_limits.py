@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
@@ -107,7 +107,7 @@ class Meter:
             remaining = str(max(0, int(allowance.level)))
             reset = allowance.seconds_until(allowance.limit, now)
             if api == "/messages":
-                date = datetime.now(timezone.utc) + timedelta(seconds=reset)
+                date = datetime.now(UTC) + timedelta(seconds=reset)
                 values = (f"{allowance.limit:.0f}", remaining, date.isoformat().replace("+00:00", "Z"))
                 keys = [f"anthropic-ratelimit-{name}-{part}" for part in ("limit", "remaining", "reset")]
             else:
