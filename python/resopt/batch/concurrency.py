@@ -3,7 +3,8 @@
 Loss (429, 529, a timeout) cuts the limit by a factor, once for all calls that were in the air together; success raises
 it by one per round of calls, and only while it is used up (AIMD, as TCP's congestion avoidance; doubling per round
 until the first loss, as its slow start). A lengthening time to the first chunk lowers it before there is loss
-(Gradient2 of Netflix's concurrency-limits: `limit = limit * gradient + sqrt(limit)`, `gradient = clamp(1.5 * long / now, .5, 1)`).
+(Gradient2 of Netflix's concurrency-limits: `limit = limit * gradient + sqrt(limit)`, with
+`gradient = clamp(1.5 * long / now, 0.5, 1)`).
 The total time of a call is never looked at: it depends on how much the model has to say.
 """
 

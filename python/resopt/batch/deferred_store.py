@@ -35,8 +35,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS work (handle TEXT PRIMARY KEY, created REAL NOT NULL, deadline REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS row (
     number INTEGER PRIMARY KEY, handle TEXT NOT NULL, position INTEGER NOT NULL, identity BLOB,
-    request BLOB NOT NULL, state TEXT NOT NULL, leader INTEGER, part TEXT, attempts INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 0,
-    via TEXT, value BLOB, sum INTEGER, UNIQUE (handle, position));
+    request BLOB NOT NULL, state TEXT NOT NULL, leader INTEGER, part TEXT, attempts INTEGER NOT NULL DEFAULT 0,
+    told INTEGER NOT NULL DEFAULT 0, via TEXT, value BLOB, sum INTEGER, UNIQUE (handle, position));
 CREATE INDEX IF NOT EXISTS row_state ON row (state);
 CREATE INDEX IF NOT EXISTS row_part ON row (part);
 CREATE INDEX IF NOT EXISTS row_identity ON row (identity);
