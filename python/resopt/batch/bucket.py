@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from resopt.batch.headers import Told
 
 _UNKNOWN = float("inf")
+_FRACTION = 0.99
 _PATIENCE = 30.0
 """Seconds after which one call may test whether a reset that is said to be far away is."""
 
@@ -95,7 +96,8 @@ class Bucket:
         if told.remaining is None or not self.known:
             return
         self.told = True
-        self.level = min(max(self.level, told.remaining - flying), told.remaining)
+        # Rounded down by who says it: below the next whole number nothing is known.
+        self.level = min(max(self.level, told.remaining - flying), told.remaining + _FRACTION)
         used = self.limit - told.remaining
         if told.reset is None or used <= 0:
             return

@@ -29,6 +29,7 @@ _BULK_TURN = 10
 _SEEN = 60.0
 """Seconds after an interactive call in which bulk leaves places in the air for the next."""
 
+_NEVER = float("inf")
 _FIRST_CLOSURE = 1.0
 _LONGEST_CLOSURE = 60.0
 
@@ -73,6 +74,7 @@ class Channel:
         self._urgent: FairQueue[Waiter] = FairQueue()
         self._bulk: FairQueue[Waiter] = FairQueue()
         self._timed: Waiter | None = None
+        self._timed_until = _NEVER
         self._since_bulk = 0
         self._interactive_at = -_SEEN
         self._closed_until = 0.0
@@ -211,11 +213,15 @@ class Channel:
             self._since_bulk = 0 if head.bulk else self._since_bulk + 1
             self._grant(head)
             woken.append(head)
-        if head is not self._timed:
-            self._timed = head
-            if head is not None:
-                woken.append(head)
+        if head is not None and (head is not self._timed or self._due(head, now) < self._timed_until):
+            woken.append(head)  # it sleeps too long: let it look at the clock again
+        self._timed = head
         return woken
+
+    def _due(self, head: Waiter, now: float) -> float:
+        """The moment when the next in line may go; infinite while it waits for a place in the air."""
+        seconds = self._seconds_until(head, now)
+        return now + seconds if seconds > 0 else _NEVER
 
     def _next(self) -> Waiter | None:
         if self._bulk and (not self._urgent or self._since_bulk >= _BULK_TURN):
@@ -232,10 +238,9 @@ class Channel:
                 woken.append(head)
         pause = waiter.ends - now
         if head is waiter:
-            due = self._seconds_until(waiter, now)
-            if due > 0:  # otherwise it waits for a place in the air, and is woken for it
-                pause = min(pause, due + 1e-4)
-        return (None if pause == float("inf") else max(pause, 0.0)), woken
+            pause = min(pause, self._due(waiter, now) - now + 1e-4)
+            self._timed_until = now + pause
+        return (None if pause == _NEVER else max(pause, 0.0)), woken
 
     def _seconds_until(self, waiter: Waiter, now: float, ahead: int = 0) -> float:
         """Seconds until the allowance permits this call, behind so many others; 0 when it does now."""
