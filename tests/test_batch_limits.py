@@ -495,6 +495,7 @@ async def test_retries_keep_to_the_deadline_of_the_terms():
             server.next_faults("429, retry_after=5")
             with on_terms(deadline=1.0), pytest.raises(RateLimitError, match="beyond the .* left of the deadline of"):
                 await optimizer.complete("q")
+        async with AsyncOptimizer(provider_for(server), gates=[Limits()]) as optimizer:
             server.next_faults("timeout")
             began = time.monotonic()
             with on_terms(deadline=0.2), pytest.raises(ProviderTimeoutError):

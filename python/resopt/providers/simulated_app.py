@@ -106,6 +106,7 @@ class SimulatedApp:
         self.next_faults.clear()
         self._meters.clear()
         self._named.clear()
+        self.desk.clear()
         self._arrivals = 0
 
     def close(self) -> None:
@@ -241,7 +242,8 @@ class SimulatedApp:
         counters = self.stats.models.setdefault(model.name, ModelCounters())
         counters.input_tokens += reply.input_tokens
         counters.output_tokens += reply.output_tokens
-        counters.picodollars += model.price(reply.input_tokens, reply.output_tokens)
+        half = reply.plain.get("service_tier") == "flex"
+        counters.picodollars += model.price(reply.input_tokens, reply.output_tokens) // (2 if half else 1)
 
     @contextmanager
     def stream_open(self, scope: anyio.CancelScope) -> Iterator[OpenStream]:

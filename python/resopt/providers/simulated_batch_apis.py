@@ -254,17 +254,19 @@ def _openai_line(row: Row) -> dict[str, Any]:
 
 def _anthropic_batch(batch: Batch) -> dict[str, Any]:
     counts = batch.counts()
-    status = "ended" if batch.ended is not None else "in_progress" if batch.cancelled is None else "canceling"
+    over = batch.ended is not None
+    status = "ended" if over else "in_progress" if batch.cancelled is None else "canceling"
     return {
         "id": batch.id,
         "type": "message_batch",
         "processing_status": status,
         "request_counts": {
-            "processing": counts["waiting"] if status != "ended" else 0,
-            "succeeded": counts["done"] if status == "ended" else 0,
-            "errored": counts["failed"] if status == "ended" else 0,
-            "canceled": counts["cancelled"],
-            "expired": counts["expired"],
+            # All rows count as being processed until the whole batch has ended.
+            "processing": 0 if over else len(batch.rows),
+            "succeeded": counts["done"] if over else 0,
+            "errored": counts["failed"] if over else 0,
+            "canceled": counts["cancelled"] if over else 0,
+            "expired": counts["expired"] if over else 0,
         },
         "created_at": _date(batch.created),
         "expires_at": _date(batch.expires),

@@ -109,6 +109,11 @@ class Desk:
         self.batches: dict[str, Batch] = {}
         self._numbers = 0
 
+    def clear(self) -> None:
+        """Forget everything taken in."""
+        self.files.clear()
+        self.batches.clear()
+
     def number(self, prefix: str) -> str:
         """The next identifier."""
         self._numbers += 1
