@@ -29,8 +29,8 @@ from resopt import (
     UnknownHandleError,
 )
 from resopt.batch.deferred_store import Store
-from resopt.providers.openai_batches import _row_end as openai_row
 from resopt.providers.anthropic_batches import _row_end as anthropic_row
+from resopt.providers.openai_batches import _row_end as openai_row
 from resopt.providers.simulated import BatchTimes, SimulatedServer
 from resopt.terms import current_terms
 
@@ -62,7 +62,9 @@ def apis(server):
 
 def claude(text):
     message = {"role": "user", "content": text}
-    return Request(api="anthropic.messages", body={"model": "claude-haiku-4-5", "max_tokens": 300, "messages": [message]})
+    return Request(
+        api="anthropic.messages", body={"model": "claude-haiku-4-5", "max_tokens": 300, "messages": [message]}
+    )
 
 
 def names(results):
@@ -75,7 +77,9 @@ async def test_answers_come_in_order_from_both_providers(server, path):
         assert deferred.status(handle).waiting == 3
         assert deferred.partial(handle) == [None] * 3
         answers = await deferred.result(handle)
-        assert [word in answer.text for word, answer in zip(("one", "two", "three"), answers, strict=True)] == [True] * 3
+        assert [word in answer.text for word, answer in zip(("one", "two", "three"), answers, strict=True)] == [
+            True
+        ] * 3
         status = deferred.status(handle)
         assert (status.total, status.answered, status.done) == (3, 3, True)
         assert deferred.partial(handle) == answers
@@ -414,9 +418,7 @@ async def test_an_optimizer_keeps_what_comes_and_books_it_at_half_the_price(serv
 
 async def test_flex_is_half_the_price_and_falls_back(server):
     prices = {model.name: (model.input_price, model.output_price) for model in server.models}
-    async with AsyncOptimizer(
-        OpenAIProvider(server.base_url, api_key="k", max_attempts=1), prices=prices
-    ) as optimizer:
+    async with AsyncOptimizer(OpenAIProvider(server.base_url, api_key="k", max_attempts=1), prices=prices) as optimizer:
         (answer,) = await optimizer.gather(["a"], tier="flex")
         assert json.loads(server.last_request().body)["service_tier"] == "flex"
         assert answer.detour.discount == 50

@@ -6,6 +6,7 @@ import threading
 import time
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 import resopt
@@ -83,7 +84,14 @@ async def test_errors_are_raised_together_with_all_results():
     with pytest.raises(BatchError, match="2 of 6 items failed") as caught:
         await batch_process(range(6), run=Worker(bad=(1, 4)))
     assert [str(error) for error in caught.value.exceptions] == ["bad 1", "bad 4"]
-    assert [type(one).__name__ for one in caught.value.results] == ["int", "ValueError", "int", "int", "ValueError", "int"]
+    assert [type(one).__name__ for one in caught.value.results] == [
+        "int",
+        "ValueError",
+        "int",
+        "int",
+        "ValueError",
+        "int",
+    ]
     assert isinstance(caught.value, resopt.ResoptError)
     matched, rest = caught.value.split(ValueError)
     assert isinstance(matched, BatchError)
@@ -101,7 +109,7 @@ async def test_equal_items_are_sent_once_and_share_nothing():
 
     async def work(item):
         calls.append(item)
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return [item]
 
     results = await batch_process(["a", "b", "a", "a"], run=work)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
@@ -68,7 +68,7 @@ def test_durations(text, seconds):
 
 @pytest.mark.parametrize("ending", ["Z", "+00:00"])
 def test_dates(ending):
-    date = (datetime.now(timezone.utc) + timedelta(seconds=90)).isoformat().replace("+00:00", ending)
+    date = (datetime.now(UTC) + timedelta(seconds=90)).isoformat().replace("+00:00", ending)
     assert read_duration(date) == pytest.approx(90, abs=2)
     assert read_duration("2020-01-01T00:00:00Z") == 0.0
 
@@ -88,7 +88,7 @@ def test_openai_headers():
 
 
 def test_anthropic_headers():
-    soon = (datetime.now(timezone.utc) + timedelta(seconds=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    soon = (datetime.now(UTC) + timedelta(seconds=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
     told = read_limits(
         {
             "anthropic-ratelimit-requests-limit": "50",
@@ -430,7 +430,8 @@ def test_options_that_make_no_sense_are_refused(options, match):
 
 
 @pytest.mark.parametrize(
-    ("options", "match"), [({"lane": "fast"}, "lane must be one of"), ({"deadline": 0}, "deadline"), ({"deadline": True}, "deadline")]
+    ("options", "match"),
+    [({"lane": "fast"}, "lane must be one of"), ({"deadline": 0}, "deadline"), ({"deadline": True}, "deadline")],
 )
 def test_terms_that_make_no_sense_are_refused(options, match):
     with pytest.raises(ConfigurationError, match=match), on_terms(**options):

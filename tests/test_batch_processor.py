@@ -3,6 +3,7 @@
 import time
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from resopt import (
@@ -198,7 +199,7 @@ async def test_one_call_for_each_item():
     async def run(item):
         if item == 1:
             raise ValueError
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return item
 
     async with BatchProcessor(run=run, batch_size=3) as batcher:
@@ -259,7 +260,7 @@ async def test_work_cancelled_from_within_is_an_error():
     async def process(items):
         with anyio.CancelScope() as scope:
             scope.cancel()
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         raise ItemCancelledError("own")
 
     async with BatchProcessor(process) as batcher:
@@ -497,7 +498,7 @@ class Embedding:
 
     async def __call__(self, texts):
         self.calls.append(list(texts))
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return [[float(len(text)), 0.1] for text in texts]
 
 

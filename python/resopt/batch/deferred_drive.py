@@ -8,6 +8,7 @@ may be billed already: it ends in an error, and is not sent again.
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -172,20 +173,20 @@ class Driver:
         ends: list[tuple[int, StoredEnd]] = []
         undone: list[int] = []
         unreadable = 0
-        async for row_end in api.results(batch):
-            row = rows.pop(row_end.name, None)
-            if row is None:
-                unreadable += row_end.state == "unreadable"
-                continue
-            if row_end.state == "answered":
-                ends.append((row.number, StoredEnd(response=_at_half_price(row_end.response, part, created))))
-            elif row_end.state in ("undone", "again") and row.attempts < self._pace.attempts:
-                undone.append(row.number)
-            else:
-                ends.append((row.number, _failure(row_end)))
-            if len(ends) >= _COMMIT:
-                await anyio.to_thread.run_sync(self._store.end, ends, _BATCH)
-                ends = []
+        async with aclosing(api.results(batch)) as results:
+            async for row_end in results:
+                row = rows.pop(row_end.name, None)
+                if row is None:
+                    unreadable += row_end.state == "unreadable"
+                elif row_end.state == "answered":
+                    ends.append((row.number, StoredEnd(response=_at_half_price(row_end.response, part, created))))
+                elif row_end.state in ("undone", "again") and row.attempts < self._pace.attempts:
+                    undone.append(row.number)
+                else:
+                    ends.append((row.number, _failure(row_end)))
+                if len(ends) >= _COMMIT:
+                    await anyio.to_thread.run_sync(self._store.end, ends, _BATCH)
+                    ends = []
         for row in rows.values():
             if batch.state in ("expired", "cancelled") and row.attempts < self._pace.attempts:
                 undone.append(row.number)

@@ -91,7 +91,7 @@ class Engine:
             await self._ask_for_room(entry)
         self._enqueue(entry)
         try:
-            await entry.place.wait(None)
+            await entry.place.woken()
         except BaseException:
             self._leave(entry)
             raise
@@ -161,7 +161,7 @@ class Engine:
         queue.discard(entry)
         if not queue:
             del self._groups[entry.group]
-        self._room.leave(entry)
+        self._room.leave([entry])
         self._room.call_in()
         self._bell.set()  # the runner may have nothing left to do
 
@@ -227,18 +227,16 @@ class Engine:
         """The next batch of a group: at least one entry, and as many as fit."""
         queue = self._groups[name]
         demand = self._room.inside
-        limit, weight = self.size.now, 0.0
-        entries: list[Entry] = []
-        while (head := queue.peek()) is not None and (not entries or weight + head.weight <= limit):
-            entry = queue.pop()
-            weight += entry.weight
-            self._room.leave(entry)
-            self._tally.wait.add(now - entry.queued_at)
-            entries.append(entry)
+        before = queue.weight
+        entries = queue.take(self.size.now)
+        weight = before - queue.weight
+        self._room.leave(entries)
         if not queue:
             del self._groups[name]
         running = Running(self, entries, weight, demand)
+        add = self._tally.wait.add
         for entry in entries:
+            add(now - entry.queued_at)
             entry.running = running
         self._room.call_in()
         return running
@@ -264,6 +262,22 @@ class Engine:
         else:
             self._tally.failed += 1
         entry.place.wake()
+
+    def settle_all(self, entries: list[Entry], results: list[Any]) -> None:
+        """Give entries what came back for each: its result, or its error."""
+        home = None if self._runner is None else self._runner.home
+        done = 0
+        for entry, result in zip(entries, results, strict=True):
+            if isinstance(result, Exception):
+                self.settle(entry, None, result)
+            elif entry.outcome is None and entry.error is None and not entry.left:
+                entry.outcome = (result,)
+                done += 1
+                if entry.place.home is home:
+                    entry.place.wake_here()
+                else:
+                    entry.place.wake()
+        self._tally.done += done
 
     def _abandon(self) -> None:
         """The loop has gone: whoever still waits is told, so that nothing hangs."""

@@ -116,6 +116,28 @@ class FairQueue(Generic[E]):
             self._served = {name: time for name, time in self._served.items() if time > self._now or name in self._turn}
         return entry
 
+    def take(self, most: float) -> list[E]:
+        """Take entries in turn as long as they weigh no more than this together; at least one, if there is one."""
+        taken: list[E] = []
+        weight = 0.0
+        if not self._lines:
+            arrival = self._arrival
+            while arrival:
+                entry = next(iter(arrival))
+                weight += entry.weight
+                if weight > most and taken:
+                    break
+                del arrival[entry]
+                self.weight -= entry.weight
+                taken.append(entry)
+            if not arrival:
+                self.weight = 0.0
+            return taken
+        while (head := self.peek()) is not None and (not taken or weight + head.weight <= most):
+            weight += head.weight
+            taken.append(self.pop())
+        return taken
+
     def discard(self, entry: E) -> bool:
         """Withdraw an entry; whether it was there."""
         if entry not in self._arrival:

@@ -92,10 +92,10 @@ class WaitingRoom:
         if self._counting:
             self._by_tenant[entry.tenant] = self._by_tenant.get(entry.tenant, 0) + 1
 
-    def leave(self, entry: Entry) -> None:
-        """One waits no longer."""
-        self.inside -= 1
-        if self._counting:
+    def leave(self, entries: list[Entry]) -> None:
+        """These wait no longer."""
+        self.inside -= len(entries)
+        for entry in entries if self._counting else ():
             left = self._by_tenant[entry.tenant] - 1
             if left:
                 self._by_tenant[entry.tenant] = left

@@ -84,12 +84,7 @@ class Running:
             )
             self._share(entries, error)
             return
-        settle = self._engine.settle
-        for entry, result in zip(entries, results, strict=True):
-            if isinstance(result, Exception):
-                settle(entry, None, result)
-            else:
-                settle(entry, (result,), None)
+        self._engine.settle_all(entries, results)
 
     def _share(self, entries: list[Entry], error: Exception) -> None:
         for entry in entries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from resopt.providers.dialect import UnusableReplyError
 from resopt.providers.openai import _check_base_url, _encoder, _headers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     import httpx2
 
@@ -112,20 +113,22 @@ class AnthropicBatches:
 
     async def _named(self, batch: RemoteBatch, tag: str) -> bool:
         """Whether the rows of a batch are named by the tag, as far as the first readable one says."""
-        async for end in self.results(batch):
-            if end.name:
-                return end.name.startswith(f"{tag}-")
-        return False
+        first = ""
+        async with aclosing(self.results(batch)) as ends:
+            async for end in ends:  # to the end: the HTTP client leaves a download that breaks off to the collector
+                first = first or end.name
+        return first.startswith(f"{tag}-")
 
     async def get(self, name: str) -> RemoteBatch:
         """A batch as it is now."""
         return _remote(decoded(await self._client.send("GET", f"{_PATH}/{name}"), _Batch))
 
-    async def results(self, batch: RemoteBatch) -> AsyncIterator[RowEnd]:
+    async def results(self, batch: RemoteBatch) -> AsyncGenerator[RowEnd, None]:
         """What became of the rows."""
-        async for line in self._client.lines(f"{_PATH}/{batch.id}/results"):
-            if line.strip():
-                yield _row_end(line)
+        async with aclosing(self._client.lines(f"{_PATH}/{batch.id}/results")) as lines:
+            async for line in lines:
+                if line.strip():
+                    yield _row_end(line)
 
     async def cancel(self, name: str) -> RemoteBatch:
         """Stop working on a batch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,7 +15,7 @@ from resopt.providers.retry import Attempted, RetryPolicy, wait_asked_for
 from resopt.providers.transport import InterruptedAttemptError, Reply, interrupt, load_httpx2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     import httpx2
 
@@ -93,7 +94,7 @@ class BatchClient:
                 raise self._failures.of(attempted) from getattr(end, "__cause__", None)
             await anyio.sleep(min(self._policy.delay(attempts) if asked is None else asked, _LONGEST_WAIT))
 
-    async def lines(self, path: str) -> AsyncIterator[bytes]:
+    async def lines(self, path: str) -> AsyncGenerator[bytes, None]:
         """The lines of a file, as it is downloaded; a download that breaks off begins again behind them.
 
         Raises:
@@ -104,11 +105,12 @@ class BatchClient:
             attempts += 1
             seen = 0
             try:
-                async for line in self._download(path):
-                    seen += 1
-                    if seen > given:
-                        given += 1
-                        yield line
+                async with aclosing(self._download(path)) as download:
+                    async for line in download:
+                        seen += 1
+                        if seen > given:
+                            given += 1
+                            yield line
             except InterruptedAttemptError as interruption:
                 if attempts >= self._policy.max_attempts:
                     raise self._failures.of(Attempted(interruption, attempts, 0.0)) from interruption.__cause__
@@ -144,7 +146,7 @@ class BatchClient:
             interrupt(error, before_reply=True)
         return Reply(answer.status_code, answer.headers, answer.content)
 
-    async def _download(self, path: str) -> AsyncIterator[bytes]:
+    async def _download(self, path: str) -> AsyncGenerator[bytes, None]:
         httpx2 = load_httpx2()
         try:
             async with self._open().stream("GET", self._url(path), headers=self._headers) as answer:
@@ -152,10 +154,11 @@ class BatchClient:
                     body = await answer.aread()
                     raise self._failures.of(Attempted(Reply(answer.status_code, answer.headers, body), 1, 0.0))
                 rest = b""
-                async for part in answer.aiter_bytes():
-                    *whole, rest = (rest + part).split(b"\n")
-                    for line in whole:
-                        yield line
+                async with aclosing(answer.aiter_bytes()) as parts:
+                    async for part in parts:
+                        *whole, rest = (rest + part).split(b"\n")
+                        for line in whole:
+                            yield line
                 if rest:
                     yield rest
         except httpx2.HTTPError as error:

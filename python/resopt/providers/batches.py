@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from resopt.types import Request, Response
 
@@ -104,7 +104,7 @@ class Batches(Protocol):
         """A batch as it is now."""
         ...
 
-    def results(self, batch: RemoteBatch) -> AsyncIterator[RowEnd]:
+    def results(self, batch: RemoteBatch) -> AsyncGenerator[RowEnd, None]:
         """What became of the rows of a batch that has ended."""
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from resopt.providers.openai import _check_base_url, _headers, _query, encode_bo
 from resopt.providers.openai_reply import to_response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     import httpx2
 
@@ -113,12 +114,13 @@ class OpenAIBatches:
         """A batch as it is now."""
         return _remote(decoded(await self._client.send("GET", f"/batches/{name}"), _Batch))
 
-    async def results(self, batch: RemoteBatch) -> AsyncIterator[RowEnd]:
+    async def results(self, batch: RemoteBatch) -> AsyncGenerator[RowEnd, None]:
         """What became of the rows: the file of answers, then the file of errors."""
         for file in batch.files:
-            async for line in self._client.lines(f"/files/{file}/content"):
-                if line.strip():
-                    yield _row_end(line)
+            async with aclosing(self._client.lines(f"/files/{file}/content")) as lines:
+                async for line in lines:
+                    if line.strip():
+                        yield _row_end(line)
 
     async def cancel(self, name: str) -> RemoteBatch:
         """Stop working on a batch."""
