@@ -62,12 +62,13 @@ matrix: $(READY)
 
 comma := ,
 
-# libFuzzer on a stable compiler: the coverage flags that cargo-fuzz would set.
+# libFuzzer on a stable compiler: the coverage flags that cargo-fuzz would set. `make fuzz FUZZ=wordpiece` takes another.
+FUZZ ?= store
 fuzz:
 	RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Ccodegen-units=1 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table" \
 	cargo run --release --manifest-path rust/fuzz/Cargo.toml --target $$(rustc -vV | sed -n 's/^host: //p') \
-	--bin store -- -max_total_time=60 -max_len=1500
+	--bin $(FUZZ) -- -max_total_time=60 -max_len=1500
 
 clean:
 	rm -rf $(VENV) $(MATRIX) target rust/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis

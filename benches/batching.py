@@ -6,13 +6,14 @@
 2. A provider that allows 300 requests a minute and refuses the rest: at most 1 % refused, at least 95 % of what is
    allowed, and interactive calls during bulk with a P95 of at most 1.5 times that of an idle system. Beside it the same
    semaphore and retries.
-3. What `submit` adds to an item, of 1,000 at once, in `asyncio.create_task` + await of a no-op (processor time); and what the adaptive
-   batcher adds to a lone one.
+3. What `submit` adds to an item, of 1,000 at once, in `asyncio.create_task` + await of a no-op (processor time); and
+   what the adaptive batcher adds to a lone one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import statistics
 import sys
 import time
@@ -155,10 +156,8 @@ async def bench_limited(bench: Bench, seconds: float) -> None:
 
 
 async def _ignoring_refusals(call, text: str) -> None:
-    try:
+    with contextlib.suppress(openai.RateLimitError):
         await call(text)
-    except openai.RateLimitError:
-        pass
 
 
 async def no_op(item: int) -> int:

@@ -13,7 +13,16 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
-SCRIPTS = ("compare_cache", "compare_key", "hit_path", "bench_metrics", "compare_dropin", "batching", "import_time")
+SCRIPTS = (
+    "compare_cache",
+    "compare_key",
+    "compare_vectors",
+    "hit_path",
+    "bench_metrics",
+    "compare_dropin",
+    "batching",
+    "import_time",
+)
 MARKED = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""Deferred work against the simulated APIs: handles, duplicates, bad rows, expiry, deadlines, money, other processes."""
+"""Deferred work against the simulated APIs: handles, equal requests, bad rows, expiry, deadlines, money, processes."""
 
 import json
 import sqlite3
@@ -336,7 +336,7 @@ async def test_a_batch_that_was_never_made_is_made(server, path):
 
 
 async def test_a_provider_that_fails_for_a_while(server, path):
-    """Each kind of request fails once: some are sent again, and of a creation that is unclear the batch is looked for."""
+    """Each kind of request fails once; after a creation that is unclear the batch is looked for."""
     failed = set()
 
     def handle(request):

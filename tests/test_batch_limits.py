@@ -1,4 +1,4 @@
-"""Limits: what headers mean, how buckets and concurrency learn, lanes, tenants, deadlines, retries; over real sockets."""
+"""Limits: what headers mean, how buckets and concurrency learn, lanes, tenants, deadlines, retries; real sockets."""
 
 import threading
 import time
@@ -494,7 +494,7 @@ async def test_retries_keep_to_the_deadline_of_the_terms():
     with SimulatedServer([MODEL], time_scale=0) as server:
         async with AsyncOptimizer(provider_for(server), gates=[Limits()]) as optimizer:
             server.next_faults("429, retry_after=5")
-            with on_terms(deadline=1.0), pytest.raises(RateLimitError, match="beyond the .* left of the deadline of"):
+            with on_terms(deadline=1.0), pytest.raises(RateLimitError, match=r"beyond the .* left of the deadline of"):
                 await optimizer.complete("q")
         async with AsyncOptimizer(provider_for(server), gates=[Limits()]) as optimizer:
             server.next_faults("timeout")

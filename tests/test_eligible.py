@@ -85,6 +85,8 @@ def test_the_input_of_a_response_may_be_a_text():
         (request(("user", "Hello"), ("assistant", "Hi")), "one question in text"),
         (request(("tool", "42"), ("user", "And now?")), "tools were called"),
         (request(("user", "Hi"), ("assistant", [{"type": "tool_use"}]), ("user", "So?")), "tools were called"),
+        (request(("user", "Cancel my gym subscription")), "to be done"),
+        (request(("user", "What is an IBAN? And how do I find mine?")), "more than one question"),
         (request(("user", "What time is it right now?")), "freshness"),
         (request(("user", "What is my account balance?")), "names no user"),
         (Request(body={"model": "m", "input": "abc"}, api="openai.embeddings"), "to the letter"),

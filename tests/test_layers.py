@@ -17,6 +17,7 @@ ABOVE = {
     "accounts": 3,
     "bulk": 4,
     "stages": 3,
+    "auditing": 4,
     "optimizer": 4,
     "passage": 4,
     "streaming": 5,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from resopt._core import KeySpace, ManualClock
+    from resopt._core import KeySpace, ManualClock, guard_names
     from resopt.batch.adaptive import AdaptiveBatcher
     from resopt.batch.deferred import Deferred, DeferredStatus
     from resopt.batch.embedding import EmbeddingBatcher
@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from resopt.batch.processor import BatchProcessor
     from resopt.batch.prompting import BatchPrompt
     from resopt.batch.stream import BatchStream
+    from resopt.cache.embedding import Embedder
     from resopt.cache.freshness import Freshness
     from resopt.cache.function import cached
+    from resopt.cache.judging import equal_answers, similar_answers
     from resopt.cache.memory import Cache
     from resopt.cache.response import ResponseCache
+    from resopt.cache.second import LLMVerifier, Rewriter
+    from resopt.cache.semantic import SemanticCache
+    from resopt.cache.tiers import MultiTierCache
     from resopt.errors import (
         AuthenticationError,
         BadRequestError,
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
         CheckpointError,
         ClosedError,
         ConfigurationError,
+        DamagedModelError,
         DeadlineError,
         FlightRecursionError,
         InvalidRequestError,
@@ -65,7 +71,7 @@ if TYPE_CHECKING:
     from resopt.wrap.wrapping import wrap
 
 _HOMES = {
-    "_core": ("KeySpace", "ManualClock"),
+    "_core": ("KeySpace", "ManualClock", "guard_names"),
     "batch.adaptive": ("AdaptiveBatcher",),
     "batch.deferred": ("Deferred", "DeferredStatus"),
     "batch.embedding": ("EmbeddingBatcher",),
@@ -79,7 +85,12 @@ _HOMES = {
     "cache.freshness": ("Freshness",),
     "cache.function": ("cached",),
     "cache.memory": ("Cache",),
+    "cache.embedding": ("Embedder",),
+    "cache.judging": ("equal_answers", "similar_answers"),
     "cache.response": ("ResponseCache",),
+    "cache.second": ("LLMVerifier", "Rewriter"),
+    "cache.semantic": ("SemanticCache",),
+    "cache.tiers": ("MultiTierCache",),
     "errors": (
         "AuthenticationError",
         "BadRequestError",
@@ -89,6 +100,7 @@ _HOMES = {
         "CheckpointError",
         "ClosedError",
         "ConfigurationError",
+        "DamagedModelError",
         "DeadlineError",
         "FlightRecursionError",
         "InvalidRequestError",

@@ -1,29 +1,46 @@
 """The compiled core of resopt: typed surface, documented here."""
 
-from collections.abc import Callable, Iterable, Mapping
+import builtins
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self, final
 
-from typing_extensions import disjoint_base
+from typing_extensions import Buffer, disjoint_base
 
 __all__ = [
+    "EMBEDDER",
+    "EMBEDDER_DIMENSIONS",
     "UNICODE_VERSION",
+    "Decision",
     "Digest",
     "Entry",
     "KeySpace",
     "ManualClock",
     "Miss",
+    "Partition",
+    "Question",
     "RequestShape",
     "Signature",
     "Sketch",
     "Stats",
     "Store",
+    "VectorIndex",
     "__version__",
+    "embed",
     "fold",
     "fold_unicode",
+    "guard_names",
     "is_plain_question",
+    "tokenise",
+    "verify",
 ]
 
 __version__: str
+
+EMBEDDER: str
+"""Name of the bundled embedder; vectors of embedders with other names are never compared with its."""
+
+EMBEDDER_DIMENSIONS: int
+"""Numbers in a vector of the bundled embedder."""
 
 UNICODE_VERSION: str
 """Versions of the Unicode data behind NFKC and case folding; part of every folded key."""
@@ -52,6 +69,101 @@ def is_plain_question(text: str, /) -> bool:
     Not so: nothing at all, several lines, a code fence, braces, more than 512 characters, and raised or lowered figures
     (`2³` is not `23`, which NFKC makes of it). Blanks around the text do not count.
     """
+
+def tokenise(text: str, /, limit: int = 256) -> list[int]:
+    """The first `limit` token ids of a text, as the bundled embedder reads it: BERT's uncased WordPiece.
+
+    The words of a text, without marks and in small letters, in pieces that the vocabulary has; 100 stands for a word
+    that it cannot spell. Unicode 14.0.0 decides what a letter or a blank is, whatever Python's version; lone surrogates
+    are read as nothing. Reading stops at the limit, however long the text is.
+
+    Raises:
+        DamagedModelError: the bundled vocabulary is not what was built in.
+    """
+
+def embed(text: str, /) -> memoryview[float] | None:
+    """The unit vector of a text's first 256 tokens by the bundled embedder: 128 32-bit floats, read-only.
+
+    Microseconds, offline, English; blind to the order of words, so it nominates neighbours and never decides. None when
+    the vocabulary knows no word of the text: such texts have no direction. `numpy.asarray` takes it without a copy. The
+    model is checked when it is first used, which takes some milliseconds.
+
+    Raises:
+        DamagedModelError: the bundled model is not what was built in.
+    """
+
+@final
+class VectorIndex:
+    """Vectors under ids of the caller's, found again by cosine; exact answers at the speed of a few octets a row.
+
+    Flat: every row is looked at through a short code, and the few that can be among the results are computed exactly,
+    so that entries come and go in microseconds and churn costs no recall. The codes are the signs of the vector after a
+    secret random rotation; a neighbour exactly at the limit is overlooked with probability about 3e-7, one above it
+    with far less. With `exact`, codes of eight bits and a proven bound rule out every miss, for about five times the
+    time and more memory. Cosines are of 32-bit floats; equal ones come in the order of their ids; neither the order of
+    inserts nor the processor shows. Safe to use from many threads; long searches let other threads run.
+
+    Args:
+        dimensions: numbers in a vector, from 1 to 65,536.
+        exact: rule out every miss.
+        seed: of the rotation; None draws one.
+
+    Raises:
+        ConfigurationError: an option is out of range.
+    """
+
+    def __new__(cls, dimensions: int, *, exact: bool = False, seed: int | None = None) -> VectorIndex: ...
+    def insert(self, entry: int, vector: Buffer | Sequence[float], /) -> bool:
+        """Keep a vector in place of what was under that id; whether the id is new. Only its direction counts.
+
+        Args:
+            entry: its id, a whole number from 0 to 2**64 - 1.
+            vector: an array of 32-bit floats, or of other numbers, which are converted.
+
+        Raises:
+            ConfigurationError: the vector has other dimensions, a number that is not finite, or zeros only; nothing
+                changes then.
+        """
+
+    def remove(self, entry: int, /) -> bool:
+        """Forget an id; whether it was there."""
+
+    def search(
+        self, vector: Buffer | Sequence[float], /, k: int = 1, floor: float | None = None
+    ) -> list[tuple[int, float]]:
+        """The `k` nearest ids with their cosines, none below `floor`, the nearest first. A high floor saves time.
+
+        Raises:
+            ConfigurationError: the vector is not one that `insert` takes, `k` is 0 or the floor is not a number.
+        """
+
+    def get(self, entry: int, /) -> memoryview[float] | None:
+        """The vector under an id, of length 1, as 32-bit floats; None when there is none."""
+
+    def clear(self) -> None:
+        """Forget all entries and give their memory back."""
+
+    @property
+    def dimensions(self) -> int:
+        """How many numbers a vector has."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether a proven bound rules out every miss."""
+
+    @property
+    def bytes(self) -> int:
+        """Octets held now, room for entries to come included."""
+
+    @property
+    def bytes_per_entry(self) -> int:
+        """Octets that one more entry takes in the long run: its share of a byte budget."""
+
+    def __len__(self) -> int: ...
+    def __contains__(self, entry: object, /) -> bool: ...
+
+def guard_names() -> tuple[str, ...]:
+    """Names of all guards, in their order; the same in every release."""
 
 @final
 class KeySpace:
@@ -100,6 +212,59 @@ class KeySpace:
         Raises:
             UnkeyableError: the body holds something that is not plain data; the message names the path to it.
         """
+
+@final
+class Question:
+    """A question read once, to be compared with others.
+
+    Reading costs about 6 µs for twelve words, comparing two about 3 µs. It keeps at most 4,096 octets of the text; of
+    what follows only a digest. No text is refused: a lone surrogate is read as an unknown character.
+    """
+
+    def __new__(cls, text: str, /) -> Question: ...
+    def compare(self, other: Question, /, guards: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
+        """Why the two must not share an answer: (guard, words of this one, words of the other one), none for no reason.
+
+        Args:
+            other: the other question.
+            guards: names of the guards to ask; all when None. See `guard_names()`.
+
+        Raises:
+            ConfigurationError: a name is no guard's.
+        """
+
+    def signals(self, other: Question, /) -> dict[str, int | float | bool]:
+        """How the two differ, refusing nothing: what calibration learns from.
+
+        `unmatched_left`, `unmatched_right`: words of content that the other has neither as such nor as a synonym;
+        `renamed`: those matched by another word; `shared`: those both have; `same_question`: both ask for the same
+        (who, when, …); `order`: share of pairs of shared words in the same order, 0 to 1; `length`: words of the
+        shorter for each of the longer; `values`: both hold equally many values; `needs_strict`: see there.
+        """
+
+    @property
+    def is_action(self) -> bool:
+        """Does it ask for something to be done (`cancel my order`), rather than to be told?"""
+
+    @property
+    def is_code(self) -> bool:
+        """Is it, or does it hold, source code or markup?"""
+
+    @property
+    def language(self) -> str:
+        """`en`, `es`, `fr`, `de`, `it`, `pt`, `nl`, or the name of a script (`cyrillic`, `han`, …)."""
+
+    @property
+    def needs_strict(self) -> bool:
+        """True when only some guards hold: it is not English, or was not read to its end. Decide strictly then."""
+
+    @property
+    def questions(self) -> int:
+        """How many questions it asks, at least one."""
+
+    @property
+    def bytes(self) -> int:
+        """Octets that it occupies in memory."""
 
 @final
 class RequestShape:
@@ -470,3 +635,203 @@ class Sketch:
     @property
     def maximum(self) -> float | None:
         """The largest value, exactly; None when nothing was counted."""
+
+def verify(a: str, b: str, /) -> tuple[float, float, dict[str, float]]:
+    """What the bundled verifier says of two texts, neither guards nor calibration applied.
+
+    A small network aligns the words of both and estimates whether one answer serves both; it reads the first 32 tokens of
+    each and knows English only. Swapping the texts changes nothing but the last bits. The model card beside the weights
+    says what it was trained on and where it fails.
+
+    Returns:
+        The probability that one answer serves both, calibrated on pairs that pass the guards; the logit before
+        calibration; the fifteen comparisons of words that the network reads, by name.
+    """
+
+@final
+class Decision:
+    """What was decided about a question and why; made by `Partition.decide`."""
+
+    @property
+    def verdict(self) -> str:
+        """What to do: "serve" the stored answer, have it "rewrite" (rewritten) for this question, or "miss"."""
+
+    @property
+    def best(self) -> int | None:
+        """The entry that the decision fell on; None when there was no candidate that nothing refuses."""
+
+    @property
+    def probability(self) -> float | None:
+        """The calibrated probability that its answer fits."""
+
+    @property
+    def audited(self) -> bool:
+        """Whether the toss asks for a label: judge the answer against a real one and call `Partition.learn`."""
+
+    @property
+    def rate(self) -> float:
+        """The probability with which the toss asks: the audit rate for hits, the miss rate for other candidates."""
+
+    @property
+    def standing(self) -> str:
+        """Why the namespace served what it served.
+
+        "cold": too few labels, the profile's point. "warm": the floor comes from local labels. "drifted": nothing,
+        answers had stopped fitting. "overspent": nothing, the budget was certainly exceeded.
+        """
+
+    @property
+    def floor(self) -> float:
+        """The probability that a candidate needed when warm; above 1 when nothing was served."""
+
+    @property
+    def candidates(self) -> list[dict[str, Any]]:
+        """Near neighbours, the nearest first.
+
+        Each with `id`, `cosine`, `reasons` (guard, words of the question, words of the entry), `barred`, `verified` (the
+        verifier's probability or None), `probability` (calibrated, or None), `signals` (comparisons of words by name),
+        `agreeing` and `dissenting` (weight of the other neighbours with the same and with another answer).
+        """
+
+@final
+class Partition:
+    """The questions of one scope, and the whole way of a question through them in one call.
+
+    Embed, nominate the nearest, ask the guards, ask the verifier, turn everything into a calibrated probability, decide.
+    Entries are known by an id of the caller's; answers stay with the caller. Cold, it serves at its profile's point;
+    labels (`learn`) make it warm: it then serves what keeps `max_wrong_hits`, and retreats when answers stop fitting.
+    Safe to use from many threads; from 1,000 entries on a decision lets them run.
+
+    Args:
+        dimensions: numbers in vectors of your own embedder; None for the bundled one.
+        verifier: "bundled"; "own", whose probabilities you give to `settle` after `nominate`; or "none".
+        profile: cold, "strict" serves at p >= .97 with no content word unmatched and the same question word (the last two
+            also when warm), "balanced" at p >= .95, "eager" at p >= .90 and only for rewriting.
+        max_wrong_hits: the budget, a share of the answers served, above 0.
+        similarity_threshold: floor on the cosine when cold and without a verifier.
+        audit_rate: share of hits that are audited; the bound counts hits as wrong when it is 0.
+        miss_rate: share of misses with a candidate that are labelled.
+        alpha: probability that a bound is ever wrong.
+        guards: names of the guards that refuse; None for all.
+        exact: rule out every missed neighbour by a proven bound, at ten times the cost of a search.
+        seed: of the tosses that pick audits; None draws one.
+
+    Raises:
+        ConfigurationError: an option is out of range, or a bundled file is damaged.
+    """
+
+    def __new__(
+        cls,
+        *,
+        dimensions: int | None = None,
+        verifier: str = "bundled",
+        profile: str = "balanced",
+        max_wrong_hits: float = 0.02,
+        similarity_threshold: float = 0.95,
+        audit_rate: float = 0.05,
+        miss_rate: float = 0.2,
+        alpha: float = 0.05,
+        guards: list[str] | None = None,
+        exact: bool = False,
+        seed: int | None = None,
+    ) -> Partition: ...
+    def insert(self, id: int, text: str, vector: Any = None, *, answer: int | None = None) -> bool:
+        """Add a question under an id, in place of the one it had; False when the text has no vector and is not kept.
+
+        Args:
+            id: 0 to 2**64 - 1.
+            text: the question.
+            vector: its vector (a float32 or float64 buffer or a sequence) when the embedder is your own.
+            answer: 64 bits of a digest of the answer: entries with equal answers speak for each other. None when answers
+                are worded anew each time.
+
+        Raises:
+            ConfigurationError: the vector is missing, not wanted, of another size, not finite or zero.
+        """
+
+    def remove(self, id: int, /) -> bool:
+        """Forget an entry; whether there was one."""
+
+    def clear(self) -> None:
+        """Forget all entries, and nothing of what was learned or barred."""
+
+    def decide(self, text: str, vector: Any = None, *, record: bool = True) -> Decision:
+        """The whole way of a question.
+
+        With `record` the decision counts: a hit is taken as served, and the toss for a label is made. Without, nothing
+        changes and refused candidates are verified too: for explaining.
+
+        Raises:
+            ConfigurationError: the vector is missing, not wanted, of another size, not finite or zero.
+        """
+
+    def nominate(self, text: str, vector: Any = None) -> Decision:
+        """Candidates and the guards' reasons, for a verifier of your own; `settle` decides.
+
+        Raises:
+            ConfigurationError: as `decide`.
+        """
+
+    def settle(self, decision: Decision, probabilities: list[float | None], *, record: bool = True) -> Decision:
+        """Decide with one probability for each candidate, None where your verifier has no opinion.
+
+        Raises:
+            ConfigurationError: there are more or fewer than candidates, or one lies outside 0 to 1.
+        """
+
+    def learn(
+        self, decision: Decision, candidate: int, right: bool, *, sampled: bool = True, entry: int | None = None
+    ) -> None:
+        """Learn whether a candidate's answer fits the question of a decision.
+
+        An audited hit must be labelled exactly once, wrong when its audit failed; until then the bound counts it wrong.
+        For an audited miss each candidate may be labelled.
+
+        Args:
+            decision: what `decide` or `settle` gave.
+            candidate: the entry.
+            right: whether its answer fits.
+            sampled: whether `decision.audited` asked for it. A complaint is `sampled=False`: it teaches, but no bound.
+            entry: the id under which the question's own answer was stored since; a right candidate's and its answers
+                then speak for each other.
+
+        Raises:
+            ConfigurationError: the decision had no such candidate.
+        """
+
+    def bar(self, text: str, entry: int, vector: Any = None) -> bool:
+        """Bar a question from an entry for good, with the neighbourhood of both; False when one has no vector.
+
+        The newest 1,024 pairs are kept. Bar before the entry is removed.
+
+        Raises:
+            ConfigurationError: as `decide`.
+        """
+
+    def figures(self) -> dict[str, Any]:
+        """Figures of the budget.
+
+        `standing`, `floor`, `expected_wrong` (estimated share at that floor), `labels`, `retreats`, `barred`; and for
+        `all` hits and the `recent` ones since the last retreat: `hits`, `labelled`, `wrong`, `pending`, `estimate`,
+        `lower` and `upper`, bounds on the wrong share that hold at every moment with probability 1 - alpha each.
+        """
+
+    @property
+    def bytes(self) -> int:
+        """Octets that everything takes."""
+
+    def bytes_of(self, id: int, /) -> int | None:
+        """Octets that one entry takes, its share of the index included; None when there is none."""
+
+    def __len__(self) -> int: ...
+    def __contains__(self, id: int, /) -> bool: ...
+    def to_bytes(self) -> builtins.bytes:
+        """What was learned and what is barred, versioned and checksummed; entries are not part of it."""
+
+    def restore(self, data: builtins.bytes, /) -> None:
+        """Take over what `to_bytes` wrote, in place of what was learned here.
+
+        Raises:
+            ConfigurationError: the bytes are cut short, changed, of another version, or of a partition with another
+                embedder or verifier; nothing is changed then.
+        """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from resopt.types import EVERYONE, Outcome, Request, Response, Scope, Step, Trace
+from resopt.types import EVERYONE, Billed, Outcome, Request, Response, Scope, Step, Trace
 
 if TYPE_CHECKING:
     from resopt.metrics.ledger import Ledger
@@ -131,6 +131,13 @@ class Accounts:
             stages=response.trace.steps,
             detour=response.detour,
         )
+
+    def background(self, call: Billed, scope: Scope) -> None:
+        """Write down a call of our own that came to nothing."""
+        try:
+            self.ledger.background(call.mechanism, call.model, call.usage, scope=scope)
+        except Exception as error:  # noqa: BLE001 - invariant 8
+            self.skip("record", error)
 
     def cancelled_upstream(self) -> None:
         """Count a call cut off: it may be billed all the same, and nobody can say how much."""

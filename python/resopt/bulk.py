@@ -144,7 +144,17 @@ async def gather(
 ) -> list[Any]:
     """The work of `AsyncOptimizer.gather`.
 
+    Args:
+        optimizer: what answers.
+        requests: `Request`s or texts, in a list, an iterator or an async iterator.
+        batch_size: how many are in the air at once.
+        tier: `flex` for half the price when the provider has room, and `batch`, with `deferred`, within hours.
+        deadline: seconds for all of it.
+        deferred: where requests of the tier `batch` wait, of `AsyncOptimizer.deferred`.
+        **options: `errors`, `checkpoint`, `task`, `progress` and parameters of texts, as for `batch_process`.
+
     Raises:
+        BatchError: requests failed, and `errors` is not `return`; it holds all answers.
         ConfigurationError: the tier is unknown, or `batch` comes without `deferred`.
     """
     from resopt.batch.gather import batch_process

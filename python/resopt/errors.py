@@ -29,6 +29,10 @@ class UnkeyableError(ResoptError, TypeError):
     """A value cannot be part of a key; the message names the path to it and what to do."""
 
 
+class DamagedModelError(ResoptError, RuntimeError):
+    """A model file that is built into resopt is not what was built in; nothing is computed with it."""
+
+
 class FlightRecursionError(ResoptError, RuntimeError):
     """A shared call waits, directly or through other calls, for itself; waiting would never end."""
 

@@ -183,6 +183,14 @@ class RequestKey:
         twin._policy = (*self._policy, *policy)  # noqa: SLF001 - of its own class
         return twin
 
+    def scoped(self, request: Request, policy: str, *, personal: bool = False) -> bytes:
+        """The key of all that `request` is asked with: of the questions that may meet under `policy`."""
+        scope = request.scope
+        user = scope.user if personal else None
+        shape = self._shapes[request.api]
+        policies = (*self._policy, "meaning", policy)
+        return self._key(shape, request.body, scope.namespace, scope.tenant, user, policies, False)  # noqa: FBT003
+
     def __call__(self, request: Request, *, personal: bool = False) -> bytes:
         """The key of `request`.
 

@@ -14,6 +14,7 @@ import msgspec
 
 from resopt import bulk
 from resopt.accounts import Accounts
+from resopt.auditing import Auditing
 from resopt.cache.admission import Plan
 from resopt.cache.kept import immutable, snapshot, unbilled
 from resopt.cache.response import ResponseCache
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _JOINED = Step("flight", "joined", "another caller was already asking")
 _ASKED = Step("flight", "asked")
+_ONLY = "no stored answer fits, and cache='only' forbids asking the provider"
 
 
 class AsyncOptimizer:
@@ -91,6 +93,7 @@ class AsyncOptimizer:
         self.ledger.attach(self.cache.figures)
         self.ledger.attach_work(lambda: self.bulk.figures(self.stages.gates))
         self.flight: Any = Flight(on_unclaimed=self.accounts.unclaimed)
+        self.auditing = Auditing(self)
         self._closed = False
 
     async def complete(self, request: Request | str, **parameters: Any) -> Response:
@@ -129,8 +132,8 @@ class AsyncOptimizer:
         call = self.provider.complete if call is None else call
         try:
             plan = self.plan(request)
-            if request.cache == "only":
-                raise CacheMissError("no stored answer fits, and cache='only' forbids asking the provider")  # noqa: TRY301 - recorded below
+            if plan.key is None and request.cache == "only":
+                raise CacheMissError(_ONLY)  # noqa: TRY301 - recorded below
             if plan.key is None:
                 request = _with_body(request, {**request.body})
                 _, response = await self._miss(request, plan, call, fits)
@@ -146,17 +149,7 @@ class AsyncOptimizer:
     async def gather(
         self, requests: Iterable[Request | str] | AsyncIterable[Request | str], batch_size: int = 10, **options: Any
     ) -> list[Any]:
-        """Answer many requests, `batch_size` at a time; answers in order, equal requests asked once.
-
-        Args:
-            requests: `Request`s or texts.
-            batch_size: how many are in the air at once.
-            **options: `errors`, `checkpoint`, `progress` and the rest as for `batch_process`; `deadline` in seconds;
-                `tier`: `flex` for half the price when the provider has room, `batch` (with `deferred=`) in hours.
-
-        Raises:
-            BatchError: requests failed, and `errors` is not `return`; it holds all answers.
-        """
+        """Answer many requests, `batch_size` at a time; answers in order, equal requests asked once: `bulk.gather`."""
         return await bulk.gather(self, requests, batch_size, **options)
 
     def deferred(self, path: str | PathLike[str], batches: Sequence[Any], **options: Any) -> Deferred:
@@ -175,6 +168,10 @@ class AsyncOptimizer:
     def invalidate(self, **which: Any) -> int:
         """Drop stored answers, by `tag`, `model`, `user`, `older_than` or `key`; as `ResponseCache.invalidate`."""
         return self.cache.invalidate(**which)
+
+    def report_bad_hit(self, which: Response | str) -> int:
+        """Take back an answer from memory that was wrong (or the `trace.id` of it); how many were dropped."""
+        return self.auditing.report_bad_hit(which)
 
     @property
     def skipped(self) -> dict[str, int]:
@@ -234,7 +231,10 @@ class AsyncOptimizer:
             return None
         if hit is None or (fits is not None and not fits(hit)):
             return None
-        return self.accounts.hit(request, hit, started)
+        response = self.accounts.hit(request, hit, started)
+        if self.cache.meaning is not None:
+            self.auditing.served(request, response)
+        return response
 
     def plan(self, request: Request) -> Plan:
         """What may be done with the answer; when nothing can say so, it is for this caller alone."""
@@ -255,6 +255,11 @@ class AsyncOptimizer:
         stored = self.cache.landed(request, plan)
         if stored is not None and (fits is None or fits(stored)):
             return request, stored
+        considered = await self.auditing.consider(request, plan)
+        if considered.response is not None and (fits is None or fits(considered.response)):
+            return request, considered.response
+        if request.cache == "only":
+            raise CacheMissError(_ONLY)
         flying = None if plan.key is None else partial(self.flight.detach, _flight_key(request, plan.key))
         with self.cache.filling(request, plan, flying) as filling:
             asked_at = perf_counter()
@@ -270,8 +275,9 @@ class AsyncOptimizer:
                 admitted = filling.admit(response)
             except Exception as error:  # noqa: BLE001 - invariant 8: the answer is there, and paid for
                 admitted = self.accounts.skip("admit", error)
+        await self.auditing.missed(considered, response, plan)
         asked = Step("provider", self.provider.name, "", response.latency)
-        return request, response.traced(Trace(steps=(*plan.steps, *decided, asked, admitted)))
+        return request, response.traced(Trace(steps=(*plan.steps, *considered.steps, *decided, asked, admitted)))
 
     async def _call(self, request: Request, call: Call) -> Response:
         try:
@@ -284,7 +290,9 @@ class AsyncOptimizer:
     def _land(self, request: Request, plan: Plan, landed: Landed[tuple[Request, Response]], started: float) -> Response:
         (_, response), first = landed
         if response.trace.outcome == "hit":
-            return self.accounts.hit(request, response if first else unbilled(response), started)
+            response = self.accounts.hit(request, response if first else unbilled(response), started)
+            self.auditing.served(request, response)
+            return response
         steps = (_ASKED if first else _JOINED, *response.trace.steps)
         if first:
             return self.accounts.record(request, response, started, outcome="miss", key=plan.key, steps=steps)

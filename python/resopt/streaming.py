@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from resopt.auditing import NOTHING
 from resopt.cache.kept import immutable, snapshot
 from resopt.errors import CacheMissError, ConfigurationError
 from resopt.flight.relay import Deserted, Relays
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from resopt.cache.admission import Plan
+    from resopt.cache.meaning import Considered
     from resopt.flight.reading import TaskReading, ThreadReading
     from resopt.optimizer import AsyncOptimizer
     from resopt.stages import Journey, Passes
@@ -84,6 +86,13 @@ class Streams:
         pipeline = self._pipeline
         try:
             plan = pipeline.plan(request)
+            considered = await pipeline.auditing.consider(request, plan)
+            found = considered.response
+            events = None if found is None else self._dialect(request).replay(found, request.body)
+            if found is not None and events is not None:
+                hit = pipeline.accounts.hit(request, found, started)
+                pipeline.auditing.served(request, hit)
+                return Replay(events, hit.trace)
             if request.cache == "only":
                 raise CacheMissError("no stored answer fits, and cache='only' forbids asking the provider")  # noqa: TRY301
             # What bypasses the cache may hold what no copy can be made of.
@@ -92,7 +101,7 @@ class Streams:
             key = None if plan.key is None else _flight_key(request, plan.key)
             landed: list[Replay] = []
             boarded: Any = self._relays.board(
-                key, self._reading, partial(self._landing, request, plan, started, landed)
+                key, self._reading, partial(self._landing, request, plan, considered, started, landed)
             )
             if boarded is None:
                 return landed[0]
@@ -115,14 +124,20 @@ class Streams:
         return await ask(landing.journey.request)
 
     def _landing(
-        self, request: Request, plan: Plan, started: float, landed: list[Replay], retire: Callable[[], None]
+        self,
+        request: Request,
+        plan: Plan,
+        considered: Considered,
+        started: float,
+        landed: list[Replay],
+        retire: Callable[[], None],
     ) -> Landing | None:
         """What ends a new stream; None when its answer has been stored meanwhile, and then it is in `landed`."""
         dialect = self._dialect(request)
         stored = self._pipeline.cache.landed(request, plan)
         events = None if stored is None else dialect.replay(stored, request.body)
         if stored is None or events is None:
-            return Landing(self._pipeline, request, plan, dialect, retire)
+            return Landing(self._pipeline, request, plan, dialect, retire, considered)
         landed.append(Replay(events, self._pipeline.accounts.hit(request, stored, started).trace))
         return None
 
@@ -139,13 +154,20 @@ class Landing:
     """
 
     def __init__(
-        self, pipeline: AsyncOptimizer, request: Request, plan: Plan, dialect: Dialect, detach: Callable[[], None]
+        self,
+        pipeline: AsyncOptimizer,
+        request: Request,
+        plan: Plan,
+        dialect: Dialect,
+        detach: Callable[[], None],
+        considered: Considered = NOTHING,
     ) -> None:
         self.plan = plan
         self.response: Response | None = None
         self.journey: Journey | None = None
         self.passes: Passes | None = None
-        self.steps: tuple[Step, ...] = plan.steps
+        self.steps: tuple[Step, ...] = (*plan.steps, *considered.steps)
+        self._considered = considered
         self._pipeline, self._dialect = pipeline, dialect
         self._asked_at = perf_counter()
         self._filling = pipeline.cache.filling(request, plan, detach).__enter__()
@@ -164,6 +186,7 @@ class Landing:
                     self._pipeline.stages.learn(journey, self.response)
                     self.response = immutable(journey.arrived(self.response))
                 admitted = self._filling.admit(self.response)
+                self._pipeline.auditing.missed_soon(self._considered, self.response, self.plan)
         except UnusableReplyError as reason:
             admitted = Step("admit", "refused", str(reason))
         except Exception as failure:  # noqa: BLE001 - invariant 8: the events have been delivered

@@ -52,6 +52,7 @@ class Optimizer:
         waiting: Any = twin() if callable(twin) else _OnItsOwnLoop(provider)
         pipeline = AsyncOptimizer(waiting, cache=cache, prices=prices, ledger=ledger, stages=stages, gates=gates)
         pipeline.stages = pipeline.stages.blocking()
+        pipeline.auditing.blocking = True
         pipeline.flight = _BlockingFlight(pipeline.flight)
         self.pipeline = pipeline
         self.cache = pipeline.cache
@@ -80,6 +81,10 @@ class Optimizer:
     def lookup(self, request: Request | str, **parameters: Any) -> Response | None:
         """The stored answer to a request, or None; asks nobody and leaves no record in the ledger."""
         return self.pipeline.lookup(request, **parameters)
+
+    def report_bad_hit(self, which: Response | str) -> int:
+        """Take back an answer from memory that was wrong (or the `trace.id` of it); how many were dropped."""
+        return self.pipeline.report_bad_hit(which)
 
     @property
     def skipped(self) -> dict[str, int]:

@@ -60,7 +60,7 @@ SPOIL = st.sampled_from(["whole", "half", "lost", "twice", "error", "status", "r
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spoils=st.lists(SPOIL, min_size=1, max_size=6), extra=st.binary(max_size=20), value=JSON)
-def test_whatever_the_provider_writes_every_row_ends_once(tmp_path_factory, spoils, extra, value):
+def test_whatever_the_provider_writes_every_row_ends_once(tmp_path_factory, spoils, extra, value):  # noqa: C901
     """A provider made of fuzz: rows whole, cut, lost, doubled, replaced by other JSON, under other names."""
     made = []
 

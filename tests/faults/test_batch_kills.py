@@ -36,7 +36,8 @@ async def main(url, path, count, api):
         message = {"role": "user", "content": f"question {number}"}
         if api == "openai":
             return Request(body={"model": "gpt-4o", "messages": [message]})
-        return Request(api="anthropic.messages", body={"model": "claude-haiku-4-5", "max_tokens": 500, "messages": [message]})
+        body = {"model": "claude-haiku-4-5", "max_tokens": 500, "messages": [message]}
+        return Request(api="anthropic.messages", body=body)
     async with Deferred(path, batches, poll=(0.02, 0.05), most_rows=40) as deferred:
         await deferred.submit([ask(number) for number in range(count)], name="job")
         answers = await deferred.result("job")

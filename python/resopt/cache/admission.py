@@ -13,6 +13,7 @@ import msgspec
 from resopt._core import Digest
 from resopt.cache.freshness import GENERIC, Decision
 from resopt.cache.memory import Fill
+from resopt.key import state_of
 from resopt.types import COMPLETE, Step
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from resopt.cache.memory import Cache
+    from resopt.cache.response import ResponseCache
     from resopt.types import Request, Response
 
 # Tags of our own begin with NUL, which `request.tags` cannot: they never meet.
@@ -48,6 +50,29 @@ class _Choices(msgspec.Struct):
 
 
 _choices = msgspec.json.Decoder(_Choices)
+
+
+def planned(cache: ResponseCache, request: Request, key: bytes | None) -> Plan:
+    """What `ResponseCache.plan` returns."""
+    if request.cache == "bypass":
+        return Plan(None, steps=(Step("cache", "bypass", "asked for by the caller"),))
+    state = state_of(request)
+    if state:
+        return Plan(None, steps=(Step("cache", "bypass", state),))
+    key = cache.key(request) if key is None else key
+    question = request.question
+    decision = GENERIC if question is None else cache.freshness.classify(question)
+    if decision is GENERIC:
+        return Plan(key, ttl=request.ttl)
+    action = decision.action_for(request.scope.user)
+    steps = (Step("freshness", action, f"{decision.rule}: {decision.matched}"),)
+    if action == "bypass":
+        return Plan(None, decision, steps=steps)
+    key = cache.key(request, personal=True) if decision.personal else key
+    ttl = request.ttl
+    if decision.ttl is not None:  # the rule shortens the cache's own time, and never lengthens it
+        ttl = shorter(cache.ttl if ttl is None else ttl, decision.ttl)
+    return Plan(key, decision, ttl, steps)
 
 
 def unfit(response: Response, *, refusals: bool = False) -> str:

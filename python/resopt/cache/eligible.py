@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from resopt._core import is_plain_question
+from resopt._core import Question, is_plain_question
 
 if TYPE_CHECKING:
     from resopt.cache.freshness import Decision
@@ -66,9 +66,20 @@ def asked(request: Request, decision: Decision) -> Asked | str:
         return "no conversation"
     if question is None:
         return "the last message is not one question in text"
+    reason = _unplain(question)
+    return reason or Asked(question, msgspec.structs.replace(request, body=_classified({**body, field: rest})))
+
+
+def _unplain(question: str) -> str:
+    """Why a question is not one in plain words; empty when it is."""
     if not is_plain_question(question):
         return "not a plain question: code, several lines or long"
-    return Asked(question, msgspec.structs.replace(request, body=_classified({**body, field: rest})))
+    read = Question(question)
+    if read.is_action:
+        return "it asks for something to be done"
+    if read.is_code:
+        return "it holds code"
+    return "more than one question" if read.questions > 1 else ""
 
 
 def answers(response: Response) -> str:

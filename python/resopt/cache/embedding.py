@@ -82,6 +82,11 @@ class Embedder:
         self._wanted: dict[Any, dict[str, _Wanted]] = {}
         self._queues: dict[Any, deque[_Wanted]] = {}
 
+    @property
+    def dimensions(self) -> int | None:
+        """Numbers in a vector; None before the first."""
+        return self._dimensions
+
     def known(self, text: str) -> Any:
         """The vector of a text that was embedded before, else None."""
         return self._memory.get(text)

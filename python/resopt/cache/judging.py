@@ -15,8 +15,9 @@ from resopt._core import fold
 
 _WORDS: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _NUMBERS: Final = re.compile(r"\d+(?:[.,:]\d+)*")
-_SAME: Final = 0.6
-_OTHER: Final = 0.3
+_SAME: Final = 0.5
+"""Share of the smaller set of content words from which two answers are the same."""
+
 _SHORT: Final = 4
 """Words up to which two answers must be equal to be the same."""
 
@@ -36,22 +37,21 @@ def equal_answers(question: str, answer: str, other_question: str, other_answer:
     return fold(answer) == fold(other_answer)
 
 
-def similar_answers(question: str, answer: str, other_question: str, other_answer: str) -> bool | None:  # noqa: ARG001
-    """Whether the answers say the same: the same numbers, and most content words shared; None in between.
+def similar_answers(question: str, answer: str, other_question: str, other_answer: str) -> bool:  # noqa: ARG001
+    """Whether the answers say the same: most content words shared, and no number in one that contradicts the other.
 
     The measure is the overlap coefficient of the sets of content words (shared words in those of the smaller set), so
-    that an answer and its longer version agree: from 0.6 the same, below 0.3 another.
+    that an answer and its longer version agree. Numbers agree when those of one answer are all among the other's.
     """
     if fold(answer) == fold(other_answer):
         return True
     words, others = _content(answer), _content(other_answer)
     if min(len(words), len(others)) <= _SHORT:
-        return False if words.isdisjoint(others) else None
-    shared = len(words & others) / min(len(words), len(others))
-    if shared < _OTHER:
+        return words == others and bool(words)
+    numbers, other_numbers = set(_NUMBERS.findall(answer)), set(_NUMBERS.findall(other_answer))
+    if not (numbers <= other_numbers or other_numbers <= numbers):
         return False
-    same_numbers = set(_NUMBERS.findall(answer)) == set(_NUMBERS.findall(other_answer))
-    return (True if same_numbers else None) if shared >= _SAME else None
+    return len(words & others) >= _SAME * min(len(words), len(others))
 
 
 def _content(text: str) -> set[str]:

@@ -14,17 +14,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from resopt._core import Digest, ManualClock
-from resopt.cache.admission import MODEL, USER, Filling, Plan, incomplete, own_tags, shorter, unfit
-from resopt.cache.freshness import GENERIC, Freshness
+from resopt.cache.admission import MODEL, USER, Filling, Plan, incomplete, own_tags, planned, unfit
+from resopt.cache.freshness import Freshness
 from resopt.cache.kept import AGE_BANDS, CacheStats, Counts, Stored, by_age, immutable, unbilled
 from resopt.cache.memory import Cache
 from resopt.errors import ConfigurationError
-from resopt.key import Matching, RequestKey, state_of
+from resopt.key import Matching, RequestKey
 from resopt.types import Request, Response, Step, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from resopt._core import Entry
     from resopt.cache.meaning import Meaning
 
 __all__ = ["AGE_BANDS", "CacheStats", "ResponseCache", "Stored"]
@@ -88,7 +89,7 @@ class ResponseCache:
         except ConfigurationError as error:  # in the words of this class
             message = str(error).replace("max_entries", "max_size").replace("ttl must", "ttl_seconds must")
             raise ConfigurationError(message) from None
-        self._ttl = ttl_seconds
+        self.ttl = ttl_seconds
         self._refusals = refusals
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
@@ -145,7 +146,7 @@ class ResponseCache:
                 self._looked_again()
                 key, stored = own, self._store.get(Digest(own))
             if stored is None:
-                return None if self.meaning is None else self.meaning.find(request)
+                return None if self.meaning is None else self._find(self.meaning, request)
         return self._serve(request, key, stored)
 
     def plan(self, request: Request, key: bytes | None = None) -> Plan:
@@ -156,25 +157,7 @@ class ResponseCache:
         """
         if not isinstance(request, Request):
             raise _not_a("request", Request, request)
-        if request.cache == "bypass":
-            return Plan(None, steps=(Step("cache", "bypass", "asked for by the caller"),))
-        state = state_of(request)
-        if state:
-            return Plan(None, steps=(Step("cache", "bypass", state),))
-        key = self.key(request) if key is None else key
-        question = request.question
-        decision = GENERIC if question is None else self.freshness.classify(question)
-        if decision is GENERIC:
-            return Plan(key, ttl=request.ttl)
-        action = decision.action_for(request.scope.user)
-        steps = (Step("freshness", action, f"{decision.rule}: {decision.matched}"),)
-        if action == "bypass":
-            return Plan(None, decision, steps=steps)
-        key = self.key(request, personal=True) if decision.personal else key
-        ttl = request.ttl
-        if decision.ttl is not None:  # the rule shortens the cache's own time, and never lengthens it
-            ttl = shorter(self._ttl if ttl is None else ttl, decision.ttl)
-        return Plan(key, decision, ttl, steps)
+        return planned(self, request, key)
 
     def landed(self, request: Request, plan: Plan) -> Response | None:
         """The answer that was stored since `request` was looked up, or None; counts as no lookup."""
@@ -204,7 +187,7 @@ class ResponseCache:
             request.question,
             self._wall_clock(),
             request.scope.user if plan.decision.personal else None,
-            None if self.meaning is None else self.meaning.post(request, response, plan),
+            None if self.meaning is None else self.meaning.post(self, request, response, plan.key),
         )
         tags = (*request.tags, *own_tags(request, response, stored.user))
         kept = self._store.set(Digest(plan.key), stored, ttl=plan.ttl, tags=tags, weight=stored.weight)
@@ -287,11 +270,36 @@ class ResponseCache:
     def _serve(self, request: Request, key: bytes, stored: Stored) -> Response:
         answer = stored.response
         exact = stored.question == request.question
-        mechanism, steps = ("exact", _EXACT) if exact else ("folded", _FOLDED)
+        mechanism = "exact" if exact else "folded"
+        steps: tuple[Step, ...] = _EXACT if exact else _FOLDED
         if stored.origin is not None:
             mechanism, steps = stored.origin.mechanism, (*steps, stored.origin.step)
         age = max(0.0, self._wall_clock() - stored.stored_at)
         return answer.traced(Trace(outcome="hit", mechanism=mechanism, key=key, age=age, steps=steps))
+
+    def held(self, key: bytes) -> Entry | None:
+        """The entry under a key, its value a `Stored`; None when it is gone. Counts as no lookup."""
+        return self._store.entry(Digest(key))
+
+    def put(self, key: bytes, stored: Stored, *, ttl: float | None, tags: tuple[str, ...]) -> bool:
+        """Keep an answer that was judged already; whether there was room."""
+        return self._store.set(Digest(key), stored, ttl=ttl, tags=tags, weight=stored.weight)
+
+    def derived(self, tag: str) -> int:
+        """Drop the answers that carry one of our own tags; how many there were."""
+        return self._store.invalidate(tag=tag)
+
+    def now(self) -> float:
+        """The Unix time of timestamps."""
+        return self._wall_clock()
+
+    def _find(self, meaning: Meaning, request: Request) -> Response | None:
+        """The answer to another question that means the same: its use counts as a hit of that entry."""
+        found = meaning.find(self, request)
+        if found is not None and found.trace.key is not None:
+            self._looked_again()
+            self._store.get(Digest(found.trace.key))
+        return found
 
     def _looked_again(self) -> None:
         """Count a second look at the store for one lookup."""

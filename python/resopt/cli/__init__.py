@@ -28,6 +28,8 @@ def build() -> typer.Typer:
         raise MissingExtraError("the command line needs: pip install 'resopt[cli]'") from error
     from resopt.cli.bench import bench
     from resopt.cli.demo import demo
+    from resopt.cli.evaluate import evaluate
+    from resopt.cli.explain import explain
     from resopt.cli.replay import replay
     from resopt.cli.simulate import simulate
 
@@ -45,8 +47,10 @@ def build() -> typer.Typer:
 
     application.add_typer(bench)
     application.command()(demo)
+    application.command()(explain)
     application.command()(replay)
     application.command()(simulate)
+    application.add_typer(evaluate)
     return application
 
 

@@ -37,8 +37,24 @@ def demo(
     console = make_console()
     without, optimized = _live_twice(console, moments, seed, scale)
     show(console, without, optimized)
-    for line in [*check(without, optimized), *_stream_too(console, moments, seed, scale)]:
+    streamed = _stream_too(console, moments, seed, scale)
+    for line in [*check(without, optimized), *streamed, _in_other_words(console, seed, scale)]:
         console.print(f"[green]✓[/green] {line}")
+
+
+def _in_other_words(console: Console, seed: int, scale: float) -> str:
+    """Questions that mean the same, nearly the same, and the opposite."""
+    from functools import partial
+
+    from resopt.cli.demo_meaning import check_meaning, tell_apart
+    from resopt.cli.demo_show import show_meaning
+    from resopt.providers.simulated import SimulatedServer
+
+    with SimulatedServer(seed=seed, time_scale=scale, process=True) as server:
+        meaning = _run(partial(tell_apart, server))
+    console.print("4. Questions in other words, through a MultiTierCache (L1 same, L2 same meaning, L3 rewritten):")
+    console.print(show_meaning(meaning))
+    return check_meaning(meaning)
 
 
 def _stream_too(console: Console, moments: Sequence[Moment], seed: int, scale: float) -> list[str]:

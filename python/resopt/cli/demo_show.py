@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from resopt.cli.demo_meaning import Meaning, Told
     from resopt.cli.demo_run import Answered, Lived
     from resopt.cli.demo_wrap import Run
 
@@ -113,6 +114,28 @@ def compare_streams(without: Run, optimized: Run) -> Table:
     for name, slow, fast in (("first words, P50", old.p50, new.p50), ("first words, P95", old.p95, new.p95)):
         table.add_row(name, seconds(slow), seconds(fast), _faster(slow or 0.0, fast or 0.0), style="bold")
     return table
+
+
+def show_meaning(meaning: Meaning) -> Table:
+    """The script of the fourth part: what was asked, where the answer came from and why."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True)
+    table.add_column("asked", ratio=8)
+    table.add_column("from", no_wrap=True)
+    table.add_column("cost", justify="right", no_wrap=True)
+    table.add_column("because", ratio=12)
+    for told in meaning.told:
+        table.add_row(*_told(told))
+    hit = meaning.told[1].question
+    table.add_row(
+        Text(f"report_bad_hit({hit!r})"), "", "", f"took back {meaning.dropped} answers for good", style="bold"
+    )
+    for told in meaning.again:
+        table.add_row(*_told(told))
+    return table
+
+
+def _told(told: Told) -> tuple[Text, str, str, Text]:
+    return (Text(told.question), told.tier or "a call", dollars(told.response.trace.cost), Text(told.reason))
 
 
 def _counts(before: int, after: int) -> tuple[str, str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from resopt.cli.replay_meaning import SemanticProfile  # noqa: TC001 - typer reads the annotations at run time
 from resopt.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ def replay(
     freshness: Annotated[
         Literal["on", "off"], typer.Option(help="Rules that keep apart what depends on who or when.")
     ] = "on",
+    semantic: Annotated[
+        SemanticProfile, typer.Option(help="Answer questions in other words too, this carefully. English.")
+    ] = "off",
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="Write the pairs of questions that were hardest to decide here, for a person to label."),
+    ] = None,
     model: Annotated[str, typer.Option(help="The model of rows that name none.")] = "gpt-4o",
     price: Annotated[
         list[str] | None,
@@ -74,12 +82,18 @@ def replay(
         matching=matching,
         freshness=freshness == "on",
         answer_tokens=answer_tokens,
+        semantic=semantic,
     )
+    if pairs is not None and semantic == "off":
+        raise ConfigurationError("--pairs needs --semantic strict or balanced: without it no pair is decided")
     book = read_prices(price or (), prices, public=public_prices)
     run = Replay(settings, book)
     with Traffic(file, model=model, isolate_users=user_scope) as traffic, _bar(traffic, progress) as on_progress:
         result = run.run(traffic.rows(), strict=strict, on_progress=on_progress)
     _name_bad_rows(result.bad, result.bad_rows)
+    if pairs is not None and run.meaning is not None:
+        count = run.meaning.write(pairs)
+        sys.stderr.write(f"{count:,} pairs written to {pairs}: set fits to true or false, then resopt eval semantic\n")
     _print(result, file, as_json=as_json)
 
 

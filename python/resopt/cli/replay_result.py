@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from resopt.cli.replay_meaning import MeaningFigures, SemanticProfile
 from resopt.cli.traffic import BadRow
 from resopt.key import Matching
 from resopt.metrics.report import Latency, Report
@@ -23,6 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     matching: Matching = "folded"
     freshness: bool = True
     answer_tokens: int = 200
+    semantic: SemanticProfile = "off"
 
 
 class RuleFigures(msgspec.Struct, kw_only=True):
@@ -77,6 +79,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
         baseline_latency: as logged.
         seconds: what the replay itself took.
         report: the ledger's report.
+        semantic: what was answered in other words; None when that was off.
     """
 
     settings: Settings
@@ -101,6 +104,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     baseline_latency: Latency
     seconds: float
     report: Report
+    semantic: MeaningFigures | None = None
 
     def share(self, hits: int) -> float:
         """So many hits as a share of the rows."""

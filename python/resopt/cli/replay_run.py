@@ -7,12 +7,13 @@ exact matching, no limits) are bare stores with the same budgets: they count, th
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resopt._core import Digest, ManualClock, Sketch
 from resopt.cache.admission import Plan, unfit
 from resopt.cache.memory import Cache
 from resopt.cache.response import ResponseCache
+from resopt.cli.replay_meaning import MeaningTally
 from resopt.cli.replay_result import Freshening, Replayed, RuleFigures, Settings, Treatment
 from resopt.cli.traffic import Ask, BadRow, Stand, TrafficError
 from resopt.errors import UnkeyableError
@@ -65,15 +66,8 @@ class Replay:
         self.settings = settings
         self.now = 0.0
         self.clock = ManualClock()
-        self.cache = ResponseCache(
-            settings.ttl,
-            settings.max_size,
-            settings.max_bytes,
-            settings.matching,
-            freshness=settings.freshness,
-            clock=self.clock,
-            wall_clock=lambda: self.now,
-        )
+        self.cache = self._cache(settings)
+        self.meaning = None if settings.semantic == "off" else MeaningTally()
         self.ledger = Ledger(prices, clock=lambda: self.now, keep=0, cache=self.cache.figures)
         self.stand = Stand(settings.answer_tokens)
         self.exact = Shadow(settings, self.clock) if settings.matching == "folded" else None
@@ -81,12 +75,28 @@ class Replay:
         self.unfreshened = Shadow(settings, self.clock) if settings.freshness else None
         self._seen: set[bytes] = set()
         self._unlimited = self._rows = self._out_of_order = self._bad = 0
-        self._hits = {"exact": 0, "folded": 0}
+        self._hits = {"exact": 0, "folded": 0, "semantic": 0}
         self._shown: list[BadRow] = []
         self._rules: dict[tuple[str, Treatment], RuleFigures] = {}
         self._lost = self._gained = self._lost_to_room = 0
         self._first: float | None = None
         self._latency, self._baseline_latency = Sketch(), Sketch()
+
+    def _cache(self, settings: Settings) -> ResponseCache:
+        options: dict[str, Any] = {
+            "ttl_seconds": settings.ttl,
+            "max_size": settings.max_size,
+            "max_bytes": settings.max_bytes,
+            "matching": settings.matching,
+            "freshness": settings.freshness,
+            "clock": self.clock,
+            "wall_clock": lambda: self.now,
+        }
+        if settings.semantic == "off":
+            return ResponseCache(**options)
+        from resopt.cache.semantic import SemanticCache
+
+        return SemanticCache(profile=settings.semantic, audit_share=0, label_share=0, **options)
 
     def run(
         self, rows: Iterable[Ask | BadRow], *, strict: bool = False, on_progress: Callable[[], object] | None = None
@@ -123,6 +133,8 @@ class Replay:
         self._rows += 1
         found = self.cache.lookup(request, key)
         took = perf_counter() - began
+        if self.meaning is not None:
+            self.meaning.count(found, None if ask.response is None else ask.response.text)
         plan = self.cache.plan(request, key)
         if found is None:
             answer = self.stand.answer(ask, self.now)
@@ -223,7 +235,7 @@ class Replay:
 
     def _replayed(self, seconds: float) -> Replayed:
         stats = self.cache.stats
-        hits = self._hits["exact"] + self._hits["folded"]
+        hits = sum(self._hits.values())
         return Replayed(
             settings=self.settings,
             rows=self._rows,
@@ -247,4 +259,5 @@ class Replay:
             baseline_latency=Latency.of([self._baseline_latency]),
             seconds=seconds,
             report=self.ledger.summary(),
+            semantic=None if self.meaning is None else self.meaning.figures(self._hits["semantic"]),
         )

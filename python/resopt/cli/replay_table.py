@@ -12,6 +12,7 @@ from resopt.metrics.render import dollars, seconds, share, size
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from resopt.cli.replay_meaning import MeaningFigures
     from resopt.cli.replay_result import Freshening, Replayed
 
 _RULES = 12
@@ -21,6 +22,8 @@ def show(console: Console, result: Replayed, name: str) -> None:
     """Print the whole result."""
     console.print(_heading(result, name), markup=False, soft_wrap=True)
     tables = [_hits(result)]
+    if result.semantic is not None:
+        tables.append(_meaning(result.semantic))
     if result.freshness is not None:
         tables.append(_freshness(result.freshness))
     if result.report.priced_requests:
@@ -49,6 +52,8 @@ def _hits(result: Replayed) -> Table:
     table = _table("Hits", "requests", "hit rate")
     _row(table, "Answered from the cache", result, result.hits, bold=True)
     _row(table, "  the same spelling", result, result.exact_hits)
+    if result.semantic is not None:
+        _row(table, "  the same question in other words", result, result.semantic.hits)
     if result.exact_only_hits is not None:
         _row(table, "  another spelling of the question", result, result.folded_hits)
         _row(table, "For comparison: exact matching only", result, result.exact_only_hits)
@@ -60,6 +65,21 @@ def _hits(result: Replayed) -> Table:
 
 def _row(table: Table, name: str, result: Replayed, hits: int, *, bold: bool = False) -> None:
     table.add_row(name, f"{hits:,}", share(result.share(hits)), style="bold" if bold else "")
+
+
+def _meaning(figures: MeaningFigures) -> Table:
+    table = Table("In other words", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    table.add_column("", justify="right")
+    table.add_row("hits decided by meaning (the rest are repeats of these)", f"{figures.decided:,}")
+    table.add_row("wrong by the calibration that ships", share(figures.expected_wrong))
+    if figures.judged:
+        table.add_row(f"wrong by the answers that were logged ({figures.judged:,} compared)", f"{figures.wrong:,}")
+    table.add_row("wrong hits, at most" + ("" if figures.judged else " (no answers logged: twice as many as expected)"),
+                  share(figures.wrong_at_most))  # fmt: skip
+    for name, rows in list(figures.refused.items())[:_RULES]:
+        table.add_row(f"refused by the guard {name}", f"{rows:,}")
+    return table
 
 
 def _freshness(freshness: Freshening) -> Table:

@@ -215,12 +215,13 @@ class Stand:
         self.answer_tokens = answer_tokens
         self.unlogged_answers = 0
         self.estimated_usages = 0
-        self._text = "x" * (_BYTES_PER_TOKEN * answer_tokens)
+        self._size = _BYTES_PER_TOKEN * answer_tokens
 
     def answer(self, ask: Ask, now: float) -> Response:
         """The response to one row; counts what was not logged."""
         logged = ask.response
-        text = self._text if logged is None else logged.text
+        # No two stand-ins are equal: equal answers would be taken for a sign that questions mean the same.
+        text = f"line {ask.line} ".ljust(self._size, "x") if logged is None else logged.text
         usage = ask.usage or (None if logged is None else logged.usage)
         if logged is None:
             self.unlogged_answers += 1

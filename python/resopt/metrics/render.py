@@ -172,7 +172,7 @@ def _cache(report: Report) -> list[str]:
     if total:
         ages = ", ".join(f"{label}: {share(count / total)}" for label, count in report.cache.ages.items() if count)
         lines.append(f"Age of entries: {ages}")
-    return lines
+    return [*lines, *report.cache.notes]
 
 
 def _work(report: Report) -> list[str]:

@@ -82,11 +82,19 @@ class ModelFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The cache at the moment of the report: entries, bytes, and how many entries are how old (label to count)."""
+    """The cache at the moment of the report.
+
+    Attributes:
+        entries: answers held.
+        bytes: their weights.
+        ages: how many of them are how old (label to count).
+        notes: what else it has to say, a line each.
+    """
 
     entries: int
     bytes: int
     ages: dict[str, int] = {}
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, figures: CacheFigures | Mapping[str, Any]) -> CacheFigures:

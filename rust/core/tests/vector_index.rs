@@ -156,7 +156,7 @@ fn compare(dimensions: usize, exact: bool, common: f32, capacity: usize, operati
             0..9 => assert_eq!(index.remove(id), naive.remove(id)),
             _ if operation % (operations / searches).max(1) < 2 => {
                 let query = fresh(&mut random, &naive);
-                let floor = [-1.0, 0.5, 0.85, 0.95][random.below(4)];
+                let floor = [f32::NEG_INFINITY, 0.5, 0.85, 0.95][random.below(4)];
                 assert_agrees(&index, &naive, &query, [1, 4, 30][random.below(3)], floor);
             }
             _ => assert_eq!(index.contains(id), naive.0.iter().any(|(other, _)| *other == id)),

@@ -6,6 +6,7 @@ use pyo3::types::PyType;
 use resopt_core::error::Error;
 
 static CONFIGURATION_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+static DAMAGED_MODEL_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static UNKEYABLE_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
 /// `resopt.errors.ConfigurationError` with `message`.
@@ -20,7 +21,10 @@ pub(crate) fn unkeyable_error(py: Python<'_>, message: String) -> PyErr {
 
 /// The Python exception for a core error.
 pub(crate) fn from_core(py: Python<'_>, error: &Error) -> PyErr {
-    configuration_error(py, error.to_string())
+    match error {
+        Error::Damaged(message) => raise(py, &DAMAGED_MODEL_ERROR, "DamagedModelError", message.clone()),
+        _ => configuration_error(py, error.to_string()),
+    }
 }
 
 fn raise(py: Python<'_>, cell: &'static PyOnceLock<Py<PyType>>, name: &str, message: String) -> PyErr {

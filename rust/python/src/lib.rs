@@ -3,8 +3,10 @@
 use pyo3::prelude::*;
 
 mod clock;
+mod embed;
 mod error;
 mod guard;
+mod index;
 mod key;
 mod normalise;
 mod partition;
@@ -21,7 +23,11 @@ mod _core {
     #[pymodule_export]
     use super::clock::ManualClock;
     #[pymodule_export]
+    use super::embed::{embed, tokenise};
+    #[pymodule_export]
     use super::guard::{Question, guard_names};
+    #[pymodule_export]
+    use super::index::VectorIndex;
     #[pymodule_export]
     use super::key::{KeySpace, RequestShape};
     #[pymodule_export]
@@ -41,6 +47,8 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("EMBEDDER", resopt_core::vector::embed::NAME)?;
+        module.add("EMBEDDER_DIMENSIONS", resopt_core::vector::embed::DIMENSIONS)?;
         module.add("UNICODE_VERSION", super::normalise::unicode_version())?;
         if cfg!(debug_assertions) {
             let warnings = module.py().import("warnings")?;

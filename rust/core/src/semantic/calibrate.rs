@@ -338,7 +338,8 @@ impl Calibrator {
             self.drift = Drift::default();
             self.standing = Standing::Warm;
         }
-        (self.floor, self.expected_wrong) = self.window.choose(self.policy.max_wrong * AIM * self.ramp());
+        let care = if self.drift.suspects() { 0.5 } else { 1.0 };
+        (self.floor, self.expected_wrong) = self.window.choose(self.policy.max_wrong * AIM * care * self.ramp());
     }
 
     /// From one half to 1 after a retreat.

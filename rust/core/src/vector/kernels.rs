@@ -1,7 +1,8 @@
 //! The inner loops of the index, compiled once for each instruction set and chosen when the program runs.
 //!
-//! One portable body serves all: integers count exactly, and floating-point sums have a fixed order of lanes that no
-//! compiler may change, so every kernel gives the same bits. Nothing is fused: a fused product rounds differently.
+//! One portable body serves all, but for one loop of whole numbers: integers count exactly, and floating-point sums
+//! have a fixed order of lanes that no compiler may change, so every kernel gives the same bits. Nothing is fused: a
+//! fused product rounds differently.
 #![expect(
     unsafe_code,
     reason = "code for an instruction set may only be called where the processor has it, which the compiler cannot see"
@@ -9,6 +10,8 @@
 
 /// Rows whose sign codes are interleaved, word by word, so that one vector register holds the same word of each.
 pub(super) const GROUP: usize = 8;
+/// Rows whose codes are interleaved, two dimensions at a time: a register of 16-bit products holds them all.
+pub(super) const BLOCK: usize = 16;
 /// Sums that a dot product is spread over.
 const LANES: usize = 32;
 
@@ -91,8 +94,11 @@ kernels! {
     /// Push `row << 32 | distance` for each row of the interleaved `groups` that differs from `query` in at most
     /// `most` bits; rows are counted from 0.
     near = near_body(groups: &[u64], query: &[u64], most: u32, found: &mut Vec<u64>);
-    /// The dot product of `query` with each row of codes, one result a row.
-    dot_codes = dot_codes_body(rows: &[i8], query: &[i16], products: &mut [i32]);
+    /// Push the bound `scale·figures[0]·product + error·figures[1] + figures[2]` and the number of each row, counted from
+    /// 0, whose bound reaches `threshold`. Whole blocks of [`BLOCK`] rows are looked at.
+    reaching = reaching_body(
+        products: &[i32], scales: &[f32], errors: &[f32], figures: [f32; 3], threshold: f32, found: &mut Vec<(f32, usize)>
+    );
     /// Walsh–Hadamard transform of a power-of-two number of values, not scaled.
     hadamard = hadamard_body(values: &mut [f32]);
 }
@@ -160,13 +166,94 @@ fn near_body(groups: &[u64], query: &[u64], most: u32, found: &mut Vec<u64>) {
     clippy::inline_always,
     reason = "the body must be compiled with the features of its front"
 )]
-fn dot_codes_body(rows: &[i8], query: &[i16], products: &mut [i32]) {
-    for (row, product) in rows.chunks_exact(query.len()).zip(products) {
-        let mut sum = 0i32;
-        for (&code, &wanted) in row.iter().zip(query) {
-            sum += i32::from(i16::from(code)) * i32::from(wanted);
+#[expect(clippy::cast_precision_loss, reason = "the caller's slack covers it")]
+fn reaching_body(
+    products: &[i32],
+    scales: &[f32],
+    errors: &[f32],
+    figures: [f32; 3],
+    threshold: f32,
+    found: &mut Vec<(f32, usize)>,
+) {
+    let (scales, errors) = (scales.as_chunks::<BLOCK>().0, errors.as_chunks::<BLOCK>().0);
+    let blocks = products.as_chunks::<BLOCK>().0.iter().zip(scales).zip(errors);
+    for (block, ((products, scales), errors)) in blocks.enumerate() {
+        let mut bounds = [0.0f32; BLOCK];
+        let mut reached = 0u32;
+        for lane in 0..BLOCK {
+            bounds[lane] = scales[lane] * figures[0] * products[lane] as f32 + errors[lane] * figures[1] + figures[2];
+            reached |= u32::from(bounds[lane] >= threshold);
         }
-        *product = sum;
+        if reached != 0 {
+            for (lane, &bound) in bounds.iter().enumerate() {
+                if bound >= threshold {
+                    found.push((bound, block * BLOCK + lane));
+                }
+            }
+        }
+    }
+}
+
+/// The dot product of `query` with each row of interleaved codes: in `blocks`, the codes of [`BLOCK`] rows for the first
+/// two dimensions, then for the next two, and so on; `query` has one element for each two.
+pub(super) fn dot_codes(kernel: Kernel, blocks: &[i8], query: &[[i16; 2]], products: &mut [i32]) {
+    let rows = blocks.chunks_exact((query.len() * BLOCK * 2).max(1));
+    for (block, products) in rows.zip(products.as_chunks_mut::<BLOCK>().0) {
+        let pairs = block.as_chunks::<{ BLOCK * 2 }>().0;
+        *products = match kernel {
+            Kernel::Baseline => block_products(pairs, query),
+            // Wider registers gain nothing here: widening the codes is the bottleneck.
+            // SAFETY: an index takes its kernel from `Kernel::available`, so that the processor has AVX2.
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 | Kernel::Avx512 => unsafe { x86::block_products(pairs, query) },
+        };
+    }
+}
+
+fn block_products(pairs: &[[i8; BLOCK * 2]], query: &[[i16; 2]]) -> [i32; BLOCK] {
+    let mut sums = [0i32; BLOCK];
+    for (codes, &[first, second]) in pairs.iter().zip(query) {
+        for lane in 0..BLOCK {
+            let (left, right) = (i16::from(codes[lane * 2]), i16::from(codes[lane * 2 + 1]));
+            sums[lane] += i32::from(left) * i32::from(first) + i32::from(right) * i32::from(second);
+        }
+    }
+    sums
+}
+
+/// The one loop that compilers do not turn into the multiply-and-add instruction that it is.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{
+        __m256i, _mm_loadu_si128, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_madd_epi16, _mm256_set1_epi32,
+        _mm256_setzero_si256, _mm256_storeu_si256,
+    };
+
+    use super::BLOCK;
+
+    /// Both codes of a pair in one register element.
+    fn both([first, second]: [i16; 2]) -> i32 {
+        let [low, high] = [first.to_ne_bytes(), second.to_ne_bytes()];
+        i32::from_ne_bytes([low[0], low[1], high[0], high[1]])
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn block_products(pairs: &[[i8; BLOCK * 2]], query: &[[i16; 2]]) -> [i32; BLOCK] {
+        let mut sums: [__m256i; 2] = [_mm256_setzero_si256(); 2];
+        for (codes, &wanted) in pairs.iter().zip(query) {
+            let wanted = _mm256_set1_epi32(both(wanted));
+            for (sum, half) in sums.iter_mut().zip(codes.as_chunks::<BLOCK>().0) {
+                // SAFETY: 16 octets are read from an array of 16.
+                let codes = unsafe { _mm_loadu_si128(half.as_ptr().cast()) };
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(_mm256_cvtepi8_epi16(codes), wanted));
+            }
+        }
+        let mut products = [0; BLOCK];
+        for (sum, half) in sums.into_iter().zip(products.as_chunks_mut::<8>().0) {
+            // SAFETY: 32 octets are written to an array of 8 numbers of 32 bits.
+            unsafe { _mm256_storeu_si256(half.as_mut_ptr().cast(), sum) };
+        }
+        products
     }
 }
 

@@ -9,10 +9,12 @@
 /// Share of fitting answers that the test assumes to be lost.
 const LOST: f64 = 0.12;
 /// How many times more wrong answers than predicted are no alarm, and how many more besides.
-const ROOM: f64 = 1.25;
-const SLACK: f64 = 0.01;
+const ROOM: f64 = 1.1;
+const SLACK: f64 = 0.005;
 /// Evidence that raises the alarm.
-const ALARM: f64 = 3000.0;
+const ALARM: f64 = 1000.0;
+/// Evidence from which the namespace aims lower already.
+const SUSPICION: f64 = 100.0;
 /// Candidates less likely than this say little about whether answers stopped fitting.
 const LEAST: f64 = 0.5;
 
@@ -23,6 +25,11 @@ pub(super) struct Drift {
 }
 
 impl Drift {
+    /// Whether there is reason to be careful, short of an alarm.
+    pub(super) fn suspects(self) -> bool {
+        self.evidence >= SUSPICION
+    }
+
     /// Count a label of a candidate that was predicted right with `probability`; whether that raises the alarm.
     pub(super) fn label(&mut self, probability: f64, right: bool) -> bool {
         if probability < LEAST {

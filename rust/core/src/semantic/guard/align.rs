@@ -1,7 +1,8 @@
 //! Which words of two questions stand for each other.
 
-use super::question::{Question, Word};
+use super::question::Question;
 use super::split::{CAPITAL, CODE, CONTENT, NUMBER};
+use super::word::Word;
 
 /// Partners of the words of two questions; words of content only.
 #[derive(Debug)]
@@ -12,6 +13,9 @@ pub(super) struct Alignment {
     /// Words of content without a partner.
     pub(super) only_left: Vec<u16>,
     pub(super) only_right: Vec<u16>,
+    /// The same with those that repeat a word which has one.
+    pub(super) free_left: Vec<u16>,
+    pub(super) free_right: Vec<u16>,
     /// Of those with one, how many are another word (a synonym, a relative or a slip of the pen).
     pub(super) renamed: u16,
     pub(super) shared: u16,
@@ -80,7 +84,11 @@ fn compared(word: &Word) -> bool {
 
 /// One letter more, less, other or exchanged: a slip of the pen in a word that no table knows.
 fn slip(left: &str, right: &str) -> bool {
-    let fold = |text: &str| text.bytes().map(|octet| octet.to_ascii_lowercase()).collect::<Vec<u8>>();
+    let fold = |text: &str| {
+        text.bytes()
+            .map(|octet| octet.to_ascii_lowercase())
+            .collect::<Vec<u8>>()
+    };
     let (mut short, mut long) = (fold(left), fold(right));
     if short.len() > long.len() {
         std::mem::swap(&mut short, &mut long);
@@ -119,6 +127,8 @@ pub(super) fn align(left: &Question, right: &Question) -> Alignment {
         right: vec![None; b.len()],
         only_left: Vec::new(),
         only_right: Vec::new(),
+        free_left: Vec::new(),
+        free_right: Vec::new(),
         renamed: 0,
         shared: 0,
     };
@@ -151,22 +161,67 @@ pub(super) fn align(left: &Question, right: &Question) -> Alignment {
             }
         }
     }
-    found.only_left = lonely(a, b, &found.left);
-    found.only_right = lonely(b, a, &found.right);
+    compounds(left, right, &mut found.left, &mut found.right);
+    compounds(right, left, &mut found.right, &mut found.left);
+    found.free_left = free(a, &found.left);
+    found.free_right = free(b, &found.right);
+    found.only_left = lonely(a, b, &found.free_left);
+    found.only_right = lonely(b, a, &found.free_right);
     found
 }
 
-/// Words of content without a partner. A word that repeats one with a partner is no difference.
-fn lonely(words: &[Word], others: &[Word], partners: &[Option<u16>]) -> Vec<u16> {
+/// `payslip` against `pay slip`: one word that the other text writes as two.
+fn compounds(one: &Question, other: &Question, ones: &mut [Option<u16>], others: &mut [Option<u16>]) {
+    for (i, word) in one.words.iter().enumerate() {
+        if ones[i].is_some() || !word.is(CONTENT) || word.length < 5 {
+            continue;
+        }
+        let letters = |question: &Question, word: &Word| {
+            question
+                .of(word)
+                .bytes()
+                .filter(u8::is_ascii_alphanumeric)
+                .map(|c| c.to_ascii_lowercase())
+                .collect::<Vec<u8>>()
+        };
+        let whole = letters(one, word);
+        let pair = other.words.windows(2).position(|pair| {
+            pair[0].is(CONTENT) && pair[0].length < word.length && {
+                let mut joined = letters(other, &pair[0]);
+                joined.extend(letters(other, &pair[1]));
+                let bare = |text: &[u8]| text.strip_suffix(b"s").unwrap_or(text).to_vec();
+                pair[0].end < pair[1].start && bare(&joined) == bare(&whole)
+            }
+        });
+        if let Some(j) = pair
+            && others[j].is_none()
+            && others[j + 1].is_none()
+        {
+            ones[i] = u16::try_from(j).ok();
+            others[j] = u16::try_from(i).ok();
+            others[j + 1] = others[j];
+        }
+    }
+}
+
+fn free(words: &[Word], partners: &[Option<u16>]) -> Vec<u16> {
     words
         .iter()
         .enumerate()
         .filter(|(at, word)| partners[*at].is_none() && word.is(CONTENT))
-        .filter(|(_, word)| {
+        .filter_map(|(at, _)| u16::try_from(at).ok())
+        .collect()
+}
+
+/// Words of content without a partner. A word that repeats one with a partner is no difference.
+fn lonely(words: &[Word], others: &[Word], free: &[u16]) -> Vec<u16> {
+    free.iter()
+        .copied()
+        .filter(|&at| {
+            let word = &words[usize::from(at)];
             !others
                 .iter()
-                .any(|other| other.is(CONTENT) && matches!(near(word, other), Some(Near::Same | Near::Synonym | Near::Family)))
+                .any(|other| other.is(CONTENT) && near(word, other).is_some())
         })
-        .filter_map(|(at, _)| u16::try_from(at).ok())
         .collect()
 }

@@ -2,13 +2,15 @@
 
 use super::align::Alignment;
 use super::frame::{Ask, Tense};
+use super::hash::{hash, hashes};
 use super::language;
-use super::lexicon::hash;
 use super::mark::Mark;
-use super::question::{Question, Word};
+use super::quantity::Kind;
+use super::question::Question;
 use super::reason::{Found, Guard};
-use super::split::CONTENT;
+use super::split::{CONTENT, NUMBER};
 use super::terms::partners;
+use super::word::Word;
 
 impl Question {
     pub(super) fn needs_strict_language(&self) -> bool {
@@ -40,69 +42,20 @@ pub(super) fn actions(found: &mut Found<'_>) {
         let word = |question: &Question| {
             let at = question.frame.ask_word.map_or(0, usize::from);
             let name = question.words.get(at).map_or("", |word| question.of(word));
-            if question.frame.action { name.to_owned() } else { question.frame.ask.name().to_owned() }
+            if question.frame.action {
+                name.to_owned()
+            } else {
+                question.frame.ask.name().to_owned()
+            }
         };
         let (a, b) = (word(left), word(right));
         found.add(Guard::Action, &a, &b);
     }
 }
 
-/// Words that are bad news in themselves: `declined` may stand for `did not go through`.
-const SETBACKS: &[&str] = &[
-    "broken", "missing", "fail", "decline", "declined", "reject", "refuse", "lose", "lost", "stuck", "wrong", "invalid",
-    "deny", "prevent", "avoid", "stop", "lack", "forget", "unrecognized", "unavailable", "error", "problem", "issue",
-    "trouble", "crash", "delay", "late", "wait", "pending", "refusing", "disappear", "absent",
-];
-
-fn setback(question: &Question, only: &[u16]) -> bool {
-    only.iter().any(|&at| {
-        let word = &question.words[usize::from(at)];
-        SETBACKS.iter().any(|one| hash(one) == word.raw || hash(one) == word.stem || hash(one.strip_suffix('e').unwrap_or(one)) == word.stem)
-    })
-}
-
-/// An odd number of negations in one, an even one in the other; or a word against itself with a negative beginning.
-pub(super) fn negations(found: &mut Found<'_>, aligned: &Alignment) {
-    if !found.wants(Guard::Negation) {
-        return;
-    }
-    let (left, right) = (found.left, found.right);
-    let mut flips = 0;
-    let mut shown: Option<(Word, Word)> = None;
-    for &i in &aligned.only_left {
-        for &j in &aligned.only_right {
-            let (one, other) = (&left.words[usize::from(i)], &right.words[usize::from(j)]);
-            if (one.base != 0 && (one.base == other.stem)) || (other.base != 0 && (other.base == one.stem)) {
-                flips += 1;
-                shown = Some((*one, *other));
-            }
-        }
-    }
-    let is = |word: &&Word| matches!(word.mark, Mark::Not | Mark::Without);
-    let (a, b) = (left.words.iter().filter(is).count(), right.words.iter().filter(is).count());
-    if (a + b + flips) % 2 == 0 {
-        return;
-    }
-    if let Some((one, other)) = shown {
-        return found.words(Guard::Negation, Some(&one), Some(&other));
-    }
-    // `cannot` against `unable`, `did not arrive` against `missing`: the other side has its own bad news.
-    let fewer = if a < b { (left, &aligned.only_left) } else { (right, &aligned.only_right) };
-    if setback(fewer.0, fewer.1) {
-        return;
-    }
-    // `with` against `without` is told by the opposites.
-    if found.has(Guard::Opposite) {
-        return;
-    }
-    let one = left.words.iter().find(is).copied();
-    let other = right.words.iter().find(is).copied();
-    let (one, other) = if a > b { (one, None) } else { (None, other) };
-    found.words(Guard::Negation, one.as_ref(), other.as_ref());
-}
-
 /// May both be answered alike, as far as their question words go?
-fn agree(left: &Question, right: &Question, alike: bool) -> bool {
+fn agree(left: &Question, right: &Question, aligned: &Alignment) -> bool {
+    let alike = aligned.only_left.is_empty() && aligned.only_right.is_empty();
     let (a, b) = (&left.frame, &right.frame);
     if a.ask == b.ask {
         return true;
@@ -121,16 +74,24 @@ fn agree(left: &Question, right: &Question, alike: bool) -> bool {
     }
     // `when will it arrive` and `how long will it take`; `what is the price` and `how much is it`.
     if pair(Ask::HowLong, Ask::When) {
-        return a.tense != Tense::Past && b.tense != Tense::Past;
+        let duty = |mark| matches!(mark, Mark::Must | Mark::Should);
+        return !duty(a.modal) && !duty(b.modal) && a.tense != Tense::Past && b.tense != Tense::Past;
     }
     if pair(Ask::HowMuch, Ask::HowMany) {
-        return true;
+        return alike;
     }
     if either(Ask::What) {
-        return noun || !alike || !(either(Ask::Why) || either(Ask::Who) || either(Ask::When) || either(Ask::Where) || either(Ask::How) || either(Ask::YesNo));
+        let other = [Ask::Why, Ask::Who, Ask::When, Ask::Where].into_iter().any(either);
+        // What X is, against how to do something with X.
+        let defined = (a.definition && aligned.only_left.is_empty()) || (b.definition && aligned.only_right.is_empty());
+        return noun || !(alike && other || defined && either(Ask::How));
     }
     if either(Ask::YesNo) {
-        return !alike || noun && either(Ask::How);
+        // `is there a deadline` and `what is the deadline`.
+        return !alike
+            || either(Ask::HowOther)
+            || a.by_noun && b.by_noun
+            || noun && (either(Ask::How) || either(Ask::HowMuch));
     }
     false
 }
@@ -138,17 +99,61 @@ fn agree(left: &Question, right: &Question, alike: bool) -> bool {
 /// Another kind of question; or two questions against one.
 pub(super) fn asks(found: &mut Found<'_>, aligned: &Alignment) {
     let (left, right) = (found.left, found.right);
-    let alike = aligned.only_left.is_empty() && aligned.only_right.is_empty();
-    if !agree(left, right, alike) {
+    if !agree(left, right, aligned) {
         let (a, b) = (left.frame.ask.name(), right.frame.ask.name());
         found.add(Guard::Question, a, b);
-    } else if left.frame.asked != right.frame.asked && left.frame.asked.min(right.frame.asked) == 1
-        && left.frame.asked.max(right.frame.asked) > 1
-        && !alike
-    {
+        return;
+    }
+    // The longer of the two asks for something more, in words of its own.
+    let (more, fewer, only) = if left.frame.asked > right.frame.asked {
+        (left.frame.asked, right.frame.asked, &aligned.only_left)
+    } else {
+        (right.frame.asked, left.frame.asked, &aligned.only_right)
+    };
+    if fewer == 1 && more > 1 && only.len() > 1 {
         let name = |question: &Question| format!("{} question(s)", question.frame.asked);
         let (a, b) = (name(left), name(right));
         found.add(Guard::Question, &a, &b);
+    }
+}
+
+const LIVE: [u64; 6] = hashes(["rate", "price", "score", "status", "dollar", "exchange"]);
+
+/// One of them asks for what holds now: the next answer may differ.
+pub(super) fn freshness(found: &mut Found<'_>) {
+    let now = |question: &Question| -> Option<Word> {
+        let words = &question.words;
+        (0..words.len())
+            .find(|&at| {
+                let next = words.get(at + 1);
+                let is = |word: &Word, names: &[u64]| names.contains(&word.raw);
+                let account = next.is_some_and(|next| is(next, &const { hashes(["account", "accounts"]) }));
+                // `now` alone is mostly a filler; at the end of a question about the present it is not.
+                let ends = at + 1 == words.len()
+                    && question.frame.tense == Tense::Present
+                    && is(&words[at], &const { hashes(["now"]) });
+                words[at].mark == Mark::Now && !account
+                    || ends && !matches!(question.frame.ask, Ask::Open | Ask::How | Ask::Why)
+                    || is(&words[at], &const { hashes(["live"]) }) && next.is_some_and(|next| is(next, &LIVE))
+            })
+            .map(|at| words[at])
+    };
+    let today = |question: &Question| {
+        question
+            .quantities
+            .iter()
+            .any(|one| one.kind == Kind::Relative && one.value == 0.0)
+    };
+    let (left, right) = (found.left, found.right);
+    let (one, other) = (now(left), now(right));
+    if one.is_some() || other.is_some() {
+        found.words(Guard::Freshness, one.as_ref(), other.as_ref());
+    } else if today(left) || today(right) {
+        found.add(
+            Guard::Freshness,
+            if today(left) { "today" } else { "" },
+            if today(right) { "today" } else { "" },
+        );
     }
 }
 
@@ -159,9 +164,16 @@ pub(super) fn tenses(found: &mut Found<'_>, aligned: &Alignment) {
     let pair = |x: Tense, y: Tense| (a == x && b == y) || (a == y && b == x);
     let past = pair(Tense::Past, Tense::Future) || pair(Tense::PastPassive, Tense::Future);
     let alike = aligned.only_left.is_empty() && aligned.only_right.is_empty();
-    let was = pair(Tense::Past, Tense::Present) && alike;
+    let open = matches!(left.frame.ask, Ask::Why | Ask::How | Ask::Open) || left.frame.ask != right.frame.ask;
+    let was = pair(Tense::Past, Tense::Present) && alike && !open;
     if past || was {
-        let word = |question: &Question| question.frame.tense_word.and_then(|at| question.words.get(usize::from(at))).copied();
+        let word = |question: &Question| {
+            question
+                .frame
+                .tense_word
+                .and_then(|at| question.words.get(usize::from(at)))
+                .copied()
+        };
         let (one, other) = (word(left), word(right));
         found.words(Guard::Tense, one.as_ref(), other.as_ref());
     }
@@ -172,8 +184,18 @@ pub(super) fn modalities(found: &mut Found<'_>, aligned: &Alignment) {
     let (left, right) = (found.left, found.right);
     let (a, b) = (left.frame.modal, right.frame.modal);
     let alike = aligned.only_left.len() + aligned.only_right.len() <= 1;
-    if a != Mark::None && b != Mark::None && a != b && alike && !found.has(Guard::Question) {
-        let word = |question: &Question| question.frame.modal_word.and_then(|at| question.words.get(usize::from(at))).copied();
+    // `what can I do` and `what should I do` are one question; `can I` and `should I` are two.
+    let told = |ask| matches!(ask, Ask::YesNo | Ask::When);
+    let asked = told(left.frame.ask) && left.frame.ask == right.frame.ask;
+    let wait = left.frame.ask == Ask::When && (a != Mark::Must && b != Mark::Must);
+    if a != Mark::None && b != Mark::None && a != b && alike && asked && !wait && !found.has(Guard::Question) {
+        let word = |question: &Question| {
+            question
+                .frame
+                .modal_word
+                .and_then(|at| question.words.get(usize::from(at)))
+                .copied()
+        };
         let (one, other) = (word(left), word(right));
         found.words(Guard::Modality, one.as_ref(), other.as_ref());
     }
@@ -186,6 +208,12 @@ pub(super) fn quantifiers(found: &mut Found<'_>, aligned: &Alignment) {
     }
     let (left, right) = (found.left, found.right);
     let first = |question: &Question, mark: Mark| question.words.iter().find(|word| word.mark == mark).copied();
+    let counts = |question: &Question, mark: Mark| {
+        question
+            .words
+            .windows(2)
+            .any(|pair| pair[0].mark == mark && pair[1].is(NUMBER))
+    };
     let clashes = [
         (Mark::All, Mark::Some),
         (Mark::All, Mark::Any),
@@ -208,7 +236,8 @@ pub(super) fn quantifiers(found: &mut Found<'_>, aligned: &Alignment) {
     let alike = aligned.only_left.is_empty() && aligned.only_right.is_empty();
     for mark in [Mark::Only, Mark::AtLeast, Mark::AtMost, Mark::MoreThan, Mark::LessThan] {
         let (one, other) = (first(left, mark), first(right, mark));
-        if one.is_some() != other.is_some() && (alike || mark != Mark::Only) {
+        let bound = counts(left, mark) || counts(right, mark);
+        if one.is_some() != other.is_some() && if mark == Mark::Only { alike } else { bound } {
             return found.words(Guard::Quantifier, one.as_ref(), other.as_ref());
         }
     }
@@ -217,13 +246,32 @@ pub(super) fn quantifiers(found: &mut Found<'_>, aligned: &Alignment) {
 /// `this error` points at what only its own conversation holds.
 pub(super) fn pointers(found: &mut Found<'_>, aligned: &Alignment) {
     let points = |question: &Question| {
-        question.words.windows(2).find(|pair| {
-            pair[0].mark == Mark::Pointing && pair[0].raw != hash("that") && pair[1].flags & CONTENT != 0
-                && !["year", "week", "month", "time", "way", "morning", "day"].iter().any(|one| hash(one) == pair[1].raw)
-        }).map(|pair| pair[0])
+        question
+            .words
+            .windows(2)
+            .find(|pair| {
+                pair[0].mark == Mark::Pointing
+                    && pair[0].raw != const { hash("that") }
+                    && pair[1].flags & CONTENT != 0
+                    && !const { hashes(["year", "week", "month", "time", "way", "morning", "day"]) }
+                        .contains(&pair[1].raw)
+            })
+            .map(|pair| pair[0])
     };
     let (one, other) = (points(found.left), points(found.right));
-    if one.is_some() != other.is_some() && partners(aligned).next().is_some() {
+    let alike = aligned.only_left.is_empty() && aligned.only_right.is_empty();
+    // Against `the error` or `my error` it points at the same; against errors in general it does not.
+    let general = |question: &Question| {
+        !question.words.windows(2).any(|pair| {
+            (pair[0].mark == Mark::Possessive || pair[0].raw == const { hash("the") }) && pair[1].flags & CONTENT != 0
+        })
+    };
+    let other_general = if one.is_some() {
+        general(found.right)
+    } else {
+        general(found.left)
+    };
+    if one.is_some() != other.is_some() && alike && other_general && partners(aligned).next().is_some() {
         found.words(Guard::Reference, one.as_ref(), other.as_ref());
     }
 }

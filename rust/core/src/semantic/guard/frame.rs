@@ -1,9 +1,10 @@
 //! The form of a question: what it asks for, when, under which modality, and whether it is a command.
 
-use super::lexicon::hash;
+use super::ask::{command, what, yes_no};
+use super::hash::hash;
 use super::mark::Mark;
-use super::question::Word;
 use super::split::{CLAUSE, CONTENT, NUMBER, SENTENCE};
+use super::word::Word;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +76,8 @@ pub(super) struct Frame {
     pub(super) ask_word: Option<u16>,
     /// Told by a noun (`what is the price`), not by a question word.
     pub(super) by_noun: bool,
+    /// `what is X`: asks for no more than what it is.
+    pub(super) definition: bool,
     pub(super) tense: Tense,
     pub(super) tense_word: Option<u16>,
     /// `Can`, `Must`, `Should` or none.
@@ -93,21 +96,30 @@ pub(super) fn frame(words: &[Word], marks: u8, text: &str) -> Frame {
         let found = clause(words, at, text);
         let is_question = !matches!(found.ask, Ask::Open | Ask::Want | Ask::Tell);
         if words[at].flags & SENTENCE != 0 && is_question {
-            asks += 1;
+            asks = asks.saturating_add(1);
         }
         best.action |= found.action;
         if (is_question && !strong) || (best.ask == Ask::Open && found.ask != Ask::Open) {
             strong = is_question;
-            best = Frame { action: best.action, ..found };
+            best = Frame {
+                action: best.action,
+                ..found
+            };
         }
     }
     if best.ask == Ask::Open {
         // `my card is lost when will I get a new one`: a question word inside, with no mark before it.
         let inside = words.iter().enumerate().skip(1).find(|(at, word)| {
-            word.mark.asks() && words.get(at + 1).is_some_and(|next| next.mark.helps() || next.mark == Mark::To)
+            word.mark.asks()
+                && words
+                    .get(at + 1)
+                    .is_some_and(|next| next.mark.helps() || next.mark == Mark::To)
         });
         if let Some((at, _)) = inside {
-            best = Frame { action: best.action, ..clause(words, at, text) };
+            best = Frame {
+                action: best.action,
+                ..clause(words, at, text)
+            };
         }
     }
     modality(words, &mut best);
@@ -116,19 +128,25 @@ pub(super) fn frame(words: &[Word], marks: u8, text: &str) -> Frame {
 }
 
 /// Skip what only opens politely: `please`, `can you tell me`, `I would like to know`.
-fn opening(words: &[Word], mut at: usize) -> usize {
+fn opening(words: &[Word], start: usize) -> usize {
+    let mut at = start;
     loop {
+        if at > start && words.get(at).is_none_or(|word| word.flags & SENTENCE != 0) {
+            return start;
+        }
         let mark = |nth: usize| words.get(at + nth).map_or(Mark::None, |word| word.mark);
-        let content = |nth: usize| words.get(at + nth).is_some_and(|word| word.flags & (CONTENT | NUMBER) != 0);
+        let content = |nth: usize| {
+            words
+                .get(at + nth)
+                .is_some_and(|word| word.flags & (CONTENT | NUMBER) != 0)
+        };
         if mark(0) == Mark::Please || mark(0) == Mark::Joint {
             at += 1;
             continue;
         }
         // `can you (please) tell me`, `could you explain`, `do you know`, `I wonder`, `tell me`
         let mut here = 0;
-        if mark(0).helps() && mark(1) == Mark::Subject {
-            here = 2;
-        } else if mark(0) == Mark::Subject && mark(1).helps() {
+        if (mark(0).helps() && mark(1) == Mark::Subject) || (mark(0) == Mark::Subject && mark(1).helps()) {
             here = 2;
         } else if mark(0) == Mark::Subject {
             here = 1;
@@ -141,9 +159,9 @@ fn opening(words: &[Word], mut at: usize) -> usize {
             while matches!(mark(after), Mark::Possessive | Mark::To | Mark::Tell | Mark::Please) && !content(after) {
                 after += 1;
             }
-            let more = words.get(at + after).is_some_and(|word| {
-                word.mark.asks() || word.mark == Mark::Whether || word.mark.helps()
-            });
+            let more = words
+                .get(at + after)
+                .is_some_and(|word| word.mark.asks() || word.mark == Mark::Whether || word.mark.helps());
             if more {
                 at += after;
                 if words[at].mark == Mark::Whether {
@@ -168,7 +186,10 @@ fn clause(words: &[Word], start: usize, text: &str) -> Frame {
     if mark(at).places() && mark(at + 1).asks() {
         at += 1;
     }
-    let mut frame = Frame { ask_word: place(at), ..Frame::default() };
+    let mut frame = Frame {
+        ask_word: place(at),
+        ..Frame::default()
+    };
     let Some(first) = words.get(at) else {
         return frame;
     };
@@ -179,6 +200,14 @@ fn clause(words: &[Word], start: usize, text: &str) -> Frame {
         Mark::When => frame.ask = Ask::When,
         Mark::Where => frame.ask = Ask::Where,
         Mark::Why => frame.ask = Ask::Why,
+        // `how hard is it`: a degree, not a way.
+        Mark::How
+            if words
+                .get(at + 1)
+                .is_some_and(|word| word.flags & CONTENT != 0 && !word.known().action) =>
+        {
+            frame.ask = Ask::HowOther;
+        }
         Mark::How => frame.ask = Ask::How,
         Mark::HowLong => frame.ask = Ask::HowLong,
         Mark::HowMuch => frame.ask = Ask::HowMuch,
@@ -190,13 +219,20 @@ fn clause(words: &[Word], start: usize, text: &str) -> Frame {
             let (ask, word) = what(words, at);
             frame.ask = ask;
             frame.by_noun = ask != Ask::What;
+            frame.definition = ask == Ask::What
+                && mark(at + 1).helps()
+                && !matches!(mark(at + 2), Mark::Subject | Mark::Need)
+                && words
+                    .get(at + 2)
+                    .is_some_and(|word| word.mark == Mark::Article || word.stem_is_raw());
             frame.ask_word = place(word);
         }
         Mark::Whether if start != at => frame.ask = Ask::YesNo,
         mark if mark.helps() && !(mark == Mark::Need && first.flags & CLAUSE == 0) => yes_no(words, at, &mut frame),
         Mark::Tell => frame.ask = Ask::Tell,
-        Mark::Subject if matches!(mark(at + 1), Mark::Want | Mark::Need | Mark::Must)
-            || (mark(at + 1) == Mark::Would && mark(at + 2) == Mark::Want) =>
+        Mark::Subject
+            if matches!(mark(at + 1), Mark::Want | Mark::Need | Mark::Must)
+                || (mark(at + 1) == Mark::Would && mark(at + 2) == Mark::Want) =>
         {
             frame.ask = Ask::Want;
         }
@@ -209,96 +245,6 @@ fn clause(words: &[Word], start: usize, text: &str) -> Frame {
     frame
 }
 
-/// `is there a way to` asks how; `can you cancel my card` asks for it to be done.
-fn yes_no(words: &[Word], at: usize, frame: &mut Frame) {
-    let mark = |nth: usize| words.get(at + nth).map_or(Mark::None, |word| word.mark);
-    frame.ask = Ask::YesNo;
-    let you = words.get(at + 1).is_some_and(|word| word.raw == hash("you"));
-    if you && matches!(mark(0), Mark::Can | Mark::Would | Mark::Future) {
-        let skip = (2..5).find(|&nth| mark(nth) != Mark::Please).unwrap_or(2);
-        if let Some(verb) = words.get(at + skip) {
-            let object = words.get(at + skip + 1).is_some_and(|word| {
-                matches!(word.mark, Mark::Possessive | Mark::Pointing | Mark::All | Mark::Subject)
-                    || word.raw == hash("the")
-                    || word.flags & NUMBER != 0
-            });
-            if verb.known().action && verb.stem_is_raw() && object {
-                frame.ask = Ask::Action;
-                frame.action = true;
-            } else if verb.mark == Mark::Tell {
-                frame.ask = Ask::Tell;
-            }
-        }
-    } else if words.get(at + 1).is_some_and(|word| word.raw == hash("there")) {
-        let way = words[at..].iter().take(5).any(|word| word.raw == hash("way") || word.raw == hash("ways"));
-        if way {
-            frame.ask = Ask::How;
-            frame.by_noun = true;
-        }
-    }
-}
-
-/// `what is the price of`: the noun says what is asked for.
-fn what(words: &[Word], at: usize) -> (Ask, usize) {
-    let nouns: [(Ask, &[&str]); 8] = [
-        (Ask::HowMuch, &["cost", "price", "fee", "charge", "fare"]),
-        (Ask::Why, &["reason", "cause", "causes", "reasons"]),
-        (Ask::How, &["way", "ways", "process", "procedure", "method", "steps", "step", "instructions"]),
-        (Ask::HowLong, &["duration", "timeframe", "turnaround"]),
-        (Ask::When, &["deadline", "date", "time"]),
-        (Ask::Where, &["location", "address"]),
-        (Ask::HowMany, &["number"]),
-        (Ask::HowOften, &["frequency"]),
-    ];
-    for (nth, word) in words.iter().enumerate().skip(at + 1).take(6) {
-        if matches!(word.mark, Mark::Subject) {
-            // `what do I (have to) do to`, `what should I do to`
-            let doing = words[nth..].iter().take(5).any(|word| word.raw == hash("do"));
-            let aim = words[nth..].iter().take(6).any(|word| matches!(word.mark, Mark::To | Mark::Whether));
-            return if doing && aim { (Ask::How, at) } else { (Ask::What, at) };
-        }
-        if word.mark.places() || word.flags & CLAUSE != 0 || word.mark == Mark::Possessive && nth > at + 2 {
-            break;
-        }
-        // Only the head of its group: `the date` but not `the date format`.
-        let head = words.get(nth + 1).is_none_or(|next| next.flags & CONTENT == 0 || next.flags & CLAUSE != 0);
-        if head && let Some((ask, _)) = nouns.iter().find(|(_, nouns)| nouns.iter().any(|noun| hash(noun) == word.raw)) {
-            return (*ask, nth);
-        }
-    }
-    (Ask::What, at)
-}
-
-/// A clause that begins with a verb of the list, in its plain form, with something to do it to.
-fn command(words: &[Word], start: usize, at: usize, text: &str, frame: &mut Frame) {
-    let mut at = at;
-    // `go ahead and`, `I want you to`, `help me`
-    if words.get(at).is_some_and(|word| word.raw == hash("go"))
-        && words.get(at + 1).is_some_and(|word| word.raw == hash("ahead"))
-    {
-        at = (at + 3).min(words.len().saturating_sub(1));
-    }
-    let Some(verb) = words.get(at) else { return };
-    if !verb.known().action || !verb.stem_is_raw() || at > start + 4 {
-        return;
-    }
-    let next = words.get(at + 1);
-    let object = next.is_some_and(|word| {
-        matches!(
-            word.mark,
-            Mark::Possessive | Mark::Article | Mark::Pointing | Mark::All | Mark::Any | Mark::To | Mark::From | Mark::For
-                | Mark::On | Mark::Subject
-        ) || word.flags & NUMBER != 0
-    });
-    let named = next.is_some_and(|word| word.flags & CONTENT != 0 && word.mark == Mark::None);
-    let statement = next.is_some_and(|word| word.mark.helps());
-    let asked = text.trim_end().ends_with('?');
-    if !statement && (object && !asked || named && !asked && words.len() > 2) {
-        frame.ask = Ask::Action;
-        frame.action = true;
-    }
-}
-
 fn tense(words: &[Word], at: usize, frame: &mut Frame) {
     for (nth, word) in words.iter().enumerate().skip(at).take(10) {
         if nth > at && word.flags & CLAUSE != 0 {
@@ -306,8 +252,11 @@ fn tense(words: &[Word], at: usize, frame: &mut Frame) {
         }
         let found = match word.mark {
             Mark::Past => {
-                let state = words[nth + 1..].iter().take(4).any(|word| word.flags & CONTENT != 0 && !word.stem_is_raw());
-                let be = word.raw == hash("was") || word.raw == hash("were");
+                let state = words[nth + 1..]
+                    .iter()
+                    .take(4)
+                    .any(|word| word.flags & CONTENT != 0 && !word.stem_is_raw());
+                let be = word.raw == const { hash("was") } || word.raw == const { hash("were") };
                 if be && state { Tense::PastPassive } else { Tense::Past }
             }
             Mark::Present => Tense::Present,

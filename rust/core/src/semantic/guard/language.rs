@@ -5,7 +5,16 @@ use super::split::Piece;
 
 pub(super) const ENGLISH: u8 = 0;
 const SCRIPTS: [&str; 10] = [
-    "cyrillic", "greek", "arabic", "hebrew", "devanagari", "kana", "hangul", "han", "thai", "other",
+    "cyrillic",
+    "greek",
+    "arabic",
+    "hebrew",
+    "devanagari",
+    "kana",
+    "hangul",
+    "han",
+    "thai",
+    "other",
 ];
 
 fn script(character: char) -> Option<usize> {
@@ -39,7 +48,12 @@ pub(super) fn detect(text: &str, pieces: &[Piece]) -> u8 {
         if counts[5] > 0 {
             counts[5] += counts[7];
         }
-        let (at, most) = counts.iter().copied().enumerate().max_by_key(|(_, count)| *count).unwrap_or((0, 0));
+        let (at, most) = counts
+            .iter()
+            .copied()
+            .enumerate()
+            .max_by_key(|(_, count)| *count)
+            .unwrap_or((0, 0));
         if most > latin {
             return u8::try_from(TONGUES.len() + at).unwrap_or(u8::MAX);
         }
@@ -51,11 +65,25 @@ pub(super) fn detect(text: &str, pieces: &[Piece]) -> u8 {
             *votes += u16::from(bits >> at & 1);
         }
     }
-    let (best, count) = votes.iter().copied().enumerate().skip(1).max_by_key(|(_, count)| *count).unwrap_or((0, 0));
-    if count >= 2 && count > votes[0] { u8::try_from(best).unwrap_or(0) } else { ENGLISH }
+    let (best, count) = votes
+        .iter()
+        .copied()
+        .enumerate()
+        .skip(1)
+        .max_by_key(|(_, count)| *count)
+        .unwrap_or((0, 0));
+    if count >= 2 && count > votes[0] {
+        u8::try_from(best).unwrap_or(0)
+    } else {
+        ENGLISH
+    }
 }
 
 pub(super) fn name(language: u8) -> &'static str {
     let at = usize::from(language);
-    TONGUES.get(at).or_else(|| SCRIPTS.get(at.wrapping_sub(TONGUES.len()))).copied().unwrap_or("other")
+    TONGUES
+        .get(at)
+        .or_else(|| SCRIPTS.get(at.wrapping_sub(TONGUES.len())))
+        .copied()
+        .unwrap_or("other")
 }

@@ -1,48 +1,15 @@
 //! The reviewed English tables, read once into one map from a word to all that is known of it.
 
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::LazyLock;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::hash::{Identity, hash};
 use super::mark::{MARKS, Mark};
-use super::unit::{NUMBERS, UNITS};
-
-/// Keys are hashes already.
-#[derive(Default)]
-pub(super) struct Identity(u64);
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-}
+use super::unit::{MONEY, NUMBERS, UNITS, month, weekday};
 
 type Map<V> = HashMap<u64, V, BuildHasherDefault<Identity>>;
-
-/// A word as a number. Not keyed: a collision made on purpose could only make two words look alike to the guards, and
-/// the verifier, which reads the letters, comes after them.
-pub(super) fn hash(word: &str) -> u64 {
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64 ^ (word.len() as u64).wrapping_mul(0xA24B_AED4_963E_E407);
-    for chunk in word.as_bytes().chunks(8) {
-        let mut octets = [0_u8; 8];
-        octets[..chunk.len()].copy_from_slice(chunk);
-        let mixed = u128::from(state ^ u64::from_le_bytes(octets)) * 0xD6E8_FEB8_6659_FD93_u128;
-        #[expect(clippy::cast_possible_truncation, reason = "both halves of the product are folded")]
-        {
-            state = (mixed as u64) ^ ((mixed >> 64) as u64);
-        }
-    }
-    state ^ (state >> 29)
-}
 
 /// What a class of names that exclude one another is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +25,7 @@ pub(super) enum Kind {
 
 /// All that is known of a word.
 #[derive(Clone, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a word")]
 pub(super) struct Entry {
     /// Synonym groups, from 1.
     pub(super) groups: Vec<u16>,
@@ -71,11 +39,18 @@ pub(super) struct Entry {
     pub(super) mark: Mark,
     /// What a number word counts; 0 for other words.
     pub(super) number: f64,
+    /// Currency, month and day of the week, each from 1.
+    pub(super) money: u8,
+    pub(super) month: u8,
+    pub(super) weekday: u8,
+    /// It may begin a value: only then is that looked into.
+    pub(super) value: bool,
     /// Dimension (from 1) and factor of a unit; (0, 0) for other words.
     pub(super) unit: (u8, f64),
 }
 
 /// Several words read as others.
+#[derive(Clone)]
 pub(super) struct Phrase {
     /// Hashes of all words but the first.
     pub(super) rest: Vec<u64>,
@@ -83,9 +58,12 @@ pub(super) struct Phrase {
 }
 
 /// The tables.
+#[derive(Clone)]
 pub(super) struct Lexicon {
     words: Map<u32>,
     entries: Vec<Entry>,
+    /// Every word of the tables, until its plain form was looked up.
+    spelled: Vec<(&'static str, u32)>,
     kinds: Vec<Kind>,
     phrases: Map<Vec<Phrase>>,
     irregular: Map<&'static str>,
@@ -96,7 +74,13 @@ pub(super) struct Lexicon {
 /// Languages told apart by their small words, in the order of the bits of `tongue`.
 pub(super) const TONGUES: [&str; 7] = ["en", "es", "fr", "de", "it", "pt", "nl"];
 
-static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::read);
+static TABLES: LazyLock<Lexicon> = LazyLock::new(Lexicon::read);
+static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::inherit);
+
+/// The tables as they are written; what takes inflections off asks these.
+pub(super) fn tables() -> &'static Lexicon {
+    &TABLES
+}
 
 /// The tables, read at the first call (about a millisecond).
 pub(super) fn lexicon() -> &'static Lexicon {
@@ -119,6 +103,7 @@ impl Lexicon {
         let mut all = Self {
             words: Map::default(),
             entries: vec![Entry::default()],
+            spelled: Vec::new(),
             kinds: Vec::new(),
             phrases: Map::default(),
             irregular: Map::default(),
@@ -129,7 +114,8 @@ impl Lexicon {
             all.entry(word).function = true;
         }
         for (word, mark) in MARKS {
-            all.entry(word).mark = *mark;
+            let entry = all.entry(word);
+            (entry.mark, entry.function) = (*mark, true);
         }
         for (word, value) in NUMBERS {
             all.entry(word).number = *value;
@@ -144,6 +130,7 @@ impl Lexicon {
                 all.entry(word).groups.push(number(group + 1));
             }
         }
+        all.read_values();
         all.read_opposites();
         all.read_classes();
         for word in lines(include_str!("english/people.txt")).flat_map(str::split_whitespace) {
@@ -153,6 +140,102 @@ impl Lexicon {
             all.entry(word).action = true;
         }
         all.read_forms();
+        all
+    }
+
+    fn read_values(&mut self) {
+        const NAMED: [&str; 47] = [
+            "january",
+            "february",
+            "march",
+            "april",
+            "may",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
+            "jan",
+            "feb",
+            "mar",
+            "apr",
+            "jun",
+            "jul",
+            "aug",
+            "sep",
+            "sept",
+            "oct",
+            "nov",
+            "dec",
+            "monday",
+            "tuesday",
+            "wednesday",
+            "thursday",
+            "friday",
+            "saturday",
+            "sunday",
+            "mon",
+            "tue",
+            "tues",
+            "wed",
+            "thu",
+            "thur",
+            "thurs",
+            "fri",
+            "mondays",
+            "tuesdays",
+            "wednesdays",
+            "thursdays",
+            "fridays",
+            "saturdays",
+            "sundays",
+            "tonight",
+        ];
+        for (word, currency) in MONEY {
+            let entry = self.entry(word);
+            (entry.money, entry.value) = (*currency, true);
+        }
+        for word in NAMED {
+            let entry = self.entry(word);
+            entry.month = month(word).unwrap_or(0);
+            entry.weekday = weekday(word).unwrap_or(0);
+        }
+        for word in [
+            "yesterday",
+            "today",
+            "tomorrow",
+            "noon",
+            "midday",
+            "midnight",
+            "a",
+            "an",
+        ] {
+            self.entry(word).value = true;
+        }
+        for entry in &mut self.entries {
+            entry.value |= entry.month > 0 || entry.weekday > 0 || entry.number > 0.0;
+        }
+    }
+
+    /// The tables where a listed inflection (`symptoms`) also has what its plain form has.
+    fn inherit() -> Self {
+        let mut all = tables().clone();
+        for (form, index) in &tables().spelled {
+            let mut base = (*form).to_owned();
+            super::stem::stem(&mut base);
+            let at = all.find(hash(&base));
+            if at == 0 || at == *index || all.at(at).function || all.at(*index).function {
+                continue;
+            }
+            let plain = all.at(at).clone();
+            let entry = &mut all.entries[*index as usize];
+            entry.groups.extend(plain.groups);
+            entry.poles.extend(plain.poles);
+            entry.members.extend(plain.members);
+        }
+        all.spelled = Vec::new();
         all
     }
 
@@ -226,11 +309,12 @@ impl Lexicon {
         }
     }
 
-    fn entry(&mut self, word: &str) -> &mut Entry {
+    fn entry(&mut self, word: &'static str) -> &mut Entry {
         let next = u32::try_from(self.entries.len()).unwrap_or(0);
         let at = *self.words.entry(hash(word)).or_insert(next);
         if at == next {
             self.entries.push(Entry::default());
+            self.spelled.push((word, at));
         }
         &mut self.entries[at as usize]
     }

@@ -6,20 +6,27 @@
 //! only the guards for numbers, codes, names and languages hold, and [`Question::needs_strict`] says so.
 
 mod align;
-mod frame;
+mod ask;
 mod form;
+mod frame;
+mod hash;
 mod language;
 mod lexicon;
 mod mark;
 mod order;
+mod polarity;
 mod quantity;
 mod question;
+mod readable;
 mod reason;
 mod signal;
 mod split;
 mod stem;
+mod substitution;
 mod terms;
 mod unit;
+mod value;
+mod word;
 
 use align::align;
 pub use question::Question;
@@ -42,7 +49,8 @@ pub fn compare(left: &Question, right: &Question, guards: Guards) -> Vec<Reason>
         return found.reasons;
     }
     form::actions(&mut found);
-    form::negations(&mut found, &aligned);
+    form::freshness(&mut found);
+    polarity::negations(&mut found, &aligned);
     terms::opposites(&mut found, &aligned);
     terms::classes(&mut found, &aligned);
     order::directions(&mut found, &aligned);
@@ -52,6 +60,6 @@ pub fn compare(left: &Question, right: &Question, guards: Guards) -> Vec<Reason>
     form::quantifiers(&mut found, &aligned);
     form::pointers(&mut found, &aligned);
     terms::degrees(&mut found, &aligned);
-    terms::substitutions(&mut found, &aligned);
+    substitution::substitutions(&mut found, &aligned);
     found.reasons
 }

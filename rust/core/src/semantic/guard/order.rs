@@ -1,12 +1,14 @@
 //! The same words in other roles: `USD to EUR` and `EUR to USD`, `A owns B` and `B owns A`.
 
 use super::align::Alignment;
-use super::lexicon::hash;
+use super::frame::Ask;
+use super::hash::{hash, hashes};
 use super::mark::Mark;
-use super::question::{Question, Word};
+use super::question::Question;
 use super::reason::{Found, Guard};
 use super::split::{CLAUSE, CODE, CONTENT, NUMBER};
 use super::terms::partners;
+use super::word::Word;
 
 /// Names exchanged their places, or turned round a verb.
 pub(super) fn directions(found: &mut Found<'_>, aligned: &Alignment) {
@@ -21,19 +23,35 @@ pub(super) fn directions(found: &mut Found<'_>, aligned: &Alignment) {
     let word = |(i, j): (usize, usize)| (&left.words[i], &right.words[j]);
     for (nth, &first) in shared.iter().enumerate() {
         let (one, other) = word(first);
-        if faces(one.place, other.place) {
+        let noun = one.raw == other.raw && !one.known().action;
+        let moved = shared.iter().any(|&second| {
+            let (two, another) = word(second);
+            second != first
+                && two.place != another.place
+                && [two.place, another.place]
+                    .iter()
+                    .all(|place| matches!(place, Mark::From | Mark::To | Mark::None))
+        });
+        if faces(one.place, other.place) && (noun || moved) {
             found.words(Guard::Direction, Some(one), Some(other));
             return;
         }
         for &second in &shared[nth + 1..] {
             let (two, another) = word(second);
-            if exchanged(one, two, other, another) && !joined(left, first.0, second.0) {
-                found.add(Guard::Direction, &span(left, first.0, second.0), &span(right, first.1, second.1));
+            let near = first.0.abs_diff(second.0) <= 8 && first.1.abs_diff(second.1) <= 8;
+            if near && exchanged(one, two, other, another) && !joined(left, first.0, second.0) {
+                found.add(
+                    Guard::Direction,
+                    &span(left, first.0, second.0),
+                    &span(right, first.1, second.1),
+                );
                 return;
             }
         }
     }
-    if let Some((a, b)) = turned(left, right, &shared).or_else(|| reattached(left, right, &shared, aligned)) {
+    let ask = left.frame.ask != Ask::Open && right.frame.ask != Ask::Open;
+    let around = if ask { turned(left, right, &shared) } else { None };
+    if let Some((a, b)) = around.or_else(|| reattached(left, right, &shared, aligned)) {
         found.add(Guard::Direction, &span(left, a.0, b.0), &span(right, a.1, b.1));
     }
 }
@@ -54,8 +72,17 @@ fn exchanged(one: &Word, two: &Word, other: &Word, another: &Word) -> bool {
         && [p, q].iter().any(|place| {
             matches!(
                 place,
-                Mark::From | Mark::To | Mark::Than | Mark::Before | Mark::After | Mark::By | Mark::Over | Mark::In
-                    | Mark::With | Mark::As | Mark::For
+                Mark::From
+                    | Mark::To
+                    | Mark::Than
+                    | Mark::Before
+                    | Mark::After
+                    | Mark::By
+                    | Mark::Over
+                    | Mark::In
+                    | Mark::With
+                    | Mark::As
+                    | Mark::For
             )
         })
 }
@@ -63,15 +90,27 @@ fn exchanged(one: &Word, two: &Word, other: &Word, another: &Word) -> bool {
 /// Joined by `and`, `or` or a slash: their order says nothing.
 fn joined(question: &Question, i: usize, j: usize) -> bool {
     let (from, to) = (i.min(j), i.max(j));
-    to - from <= 4 && question.words[from + 1..to].iter().any(|word| word.mark == Mark::Joint && question.of(word) != "/")
+    to - from <= 4
+        && question.words[from + 1..to]
+            .iter()
+            .any(|word| word.mark == Mark::Joint && question.of(word) != "/")
 }
+
+const SYMMETRIC: [u64; 8] = hashes([
+    "same",
+    "differ",
+    "difference",
+    "compare",
+    "equal",
+    "similar",
+    "marry",
+    "between",
+]);
 
 /// `x v y` against `y v x`: subject and object are exchanged, unless one of them is passive; then unless they are not.
 fn turned(left: &Question, right: &Question, shared: &[(usize, usize)]) -> Option<((usize, usize), (usize, usize))> {
     for (nth, &pivot) in shared.iter().enumerate() {
-        let symmetric = ["same", "differ", "difference", "compare", "equal", "similar", "marry", "better", "between"]
-            .iter()
-            .any(|word| hash(word) == left.words[pivot.0].raw);
+        let symmetric = SYMMETRIC.contains(&left.words[pivot.0].raw);
         if symmetric || !acts(left, pivot.0) || !acts(right, pivot.1) {
             continue;
         }
@@ -80,7 +119,8 @@ fn turned(left: &Question, right: &Question, shared: &[(usize, usize)]) -> Optio
             for &after in shared[nth + 1..].iter().take(3) {
                 let bare = [(left, before.0), (left, after.0), (right, before.1), (right, after.1)]
                     .iter()
-                    .all(|(question, at)| matches!(question.words[*at].place, Mark::None | Mark::By | Mark::To));
+                    .all(|(question, at)| matches!(question.words[*at].place, Mark::None | Mark::By));
+                let bare = bare && !placed(left, before.0, after.0) && !placed(right, before.1, after.1);
                 let same_clause = !cut(left, before.0, after.0) && !cut(right, before.1, after.1);
                 if !bare || !same_clause || joined(left, before.0, after.0) {
                     continue;
@@ -99,7 +139,18 @@ fn turned(left: &Question, right: &Question, shared: &[(usize, usize)]) -> Optio
 /// Is there anything that ends a clause between the two?
 fn cut(question: &Question, i: usize, j: usize) -> bool {
     let (from, to) = (i.min(j), i.max(j));
-    question.words[from + 1..=to].iter().any(|word| word.is(CLAUSE) || word.mark == Mark::Joint)
+    question.words[from + 1..=to]
+        .iter()
+        .any(|word| word.is(CLAUSE) || word.mark == Mark::Joint)
+}
+
+/// Is there a preposition other than `by` between the two, or more than a few words?
+fn placed(question: &Question, i: usize, j: usize) -> bool {
+    let (from, to) = (i.min(j), i.max(j));
+    to - from > 8
+        || question.words[from..to]
+            .iter()
+            .any(|word| word.mark.places() && word.mark != Mark::By)
 }
 
 /// A word that may act: not under a preposition other than an infinitive's `to`.
@@ -109,11 +160,17 @@ fn acts(question: &Question, at: usize) -> bool {
 
 /// `is owned by`: a participle with a form of `be` before it and `by` after it.
 fn is_passive(question: &Question, at: usize) -> bool {
-    let be = question.words[at.saturating_sub(6)..at]
+    let be = question.words[at.saturating_sub(5)..at].iter().any(|word| {
+        const { hashes(["is", "are", "was", "were", "be", "been", "get", "got", "being"]) }.contains(&word.raw)
+    });
+    let close = question.words[at.saturating_sub(2)..at]
         .iter()
-        .any(|word| ["is", "are", "was", "were", "be", "been", "get", "got", "being"].iter().any(|one| hash(one) == word.raw));
-    be && !question.words[at].stem_is_raw()
-        && question.words[at + 1..].iter().take(4).any(|word| word.mark == Mark::By)
+        .any(|word| word.mark.helps() || word.raw == const { hash("be") });
+    be && (close || !question.words[at].stem_is_raw())
+        && question.words[at + 1..]
+            .iter()
+            .take(4)
+            .any(|word| word.mark == Mark::By)
 }
 
 fn by_after(left: &Question, right: &Question, pivot: (usize, usize)) -> bool {
@@ -128,12 +185,14 @@ fn reattached(
     aligned: &Alignment,
 ) -> Option<((usize, usize), (usize, usize))> {
     let head = |question: &Question, at: usize| {
-        (at + 1 < question.words.len()).then_some(at + 1).filter(|&next| {
-            question.words[next].is(CONTENT) && !question.words[next].is(CLAUSE | NUMBER)
-        })
+        (at + 1 < question.words.len())
+            .then_some(at + 1)
+            .filter(|&next| question.words[next].is(CONTENT) && !question.words[next].is(CLAUSE | NUMBER))
     };
     for (nth, &first) in shared.iter().enumerate() {
-        let Some(head_first) = head(left, first.0) else { continue };
+        let Some(head_first) = head(left, first.0) else {
+            continue;
+        };
         for &second in &shared[nth + 1..] {
             let (Some(head_second), Some(other_first), Some(other_second)) =
                 (head(left, second.0), head(right, first.1), head(right, second.1))
@@ -152,5 +211,7 @@ fn reattached(
 
 fn span(question: &Question, i: usize, j: usize) -> String {
     let (from, to) = (i.min(j), i.max(j));
-    question.piece(question.words[from].start, question.words[to].end).to_owned()
+    question
+        .piece(question.words[from].start, question.words[to].end)
+        .to_owned()
 }

@@ -13,6 +13,7 @@ pub(super) enum Kind {
     /// Year, month and day in one number.
     Day,
     Month,
+    MonthDay,
     Weekday,
     /// Yesterday, today, tomorrow.
     Relative,
@@ -23,23 +24,39 @@ pub(super) enum Kind {
 pub(super) struct Quantity {
     pub(super) kind: Kind,
     pub(super) value: f64,
+    /// The number as written, before its unit.
+    pub(super) count: f64,
     pub(super) start: u16,
     pub(super) end: u16,
     /// `a week`: one week, but nobody misses it.
     pub(super) optional: bool,
 }
 
-/// A number read from characters: its value, what it counts, and whether another reading (`1.10` as a version) holds.
+/// A number read from characters: its value and what it counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Literal {
     pub(super) kind: Kind,
     pub(super) value: f64,
+    /// The number as written, before its unit.
+    pub(super) count: f64,
+}
+
+impl Quantity {
+    /// The same number, so that only the unit can differ.
+    pub(super) fn same_count(&self, other: &Self) -> bool {
+        close(self.count, other.count)
+    }
 }
 
 fn plain(value: f64) -> Literal {
+    of(Kind::Plain, value)
+}
+
+fn of(kind: Kind, value: f64) -> Literal {
     Literal {
-        kind: Kind::Plain,
+        kind,
         value,
+        count: value,
     }
 }
 
@@ -57,19 +74,14 @@ fn digits(text: &str) -> Option<f64> {
     let dots = text.matches('.').count();
     let grouped = |mark: char| {
         let mut parts = text.split(mark);
-        let first = parts.next().is_some_and(|part| all_digits(part) && part.len() <= 3 && !part.starts_with('0'));
+        let first = parts
+            .next()
+            .is_some_and(|part| all_digits(part) && part.len() <= 3 && !part.starts_with('0'));
         first && parts.all(|part| all_digits(part) && part.len() == 3)
     };
     let number = |text: &str| text.parse::<f64>().ok().filter(|value| value.is_finite());
     match (commas, dots) {
-        (0, 0) => number(text),
-        (0, 1) => {
-            // Version 3.10 is not version 3.1: a fraction keeps its closing zero unless it is all zeros.
-            let fraction = text.split('.').nth(1).unwrap_or("");
-            let value = number(text)?;
-            let bare = fraction.len() == 2 && fraction.ends_with('0') && fraction != "00";
-            Some(if bare { value + 1e-6 } else { value })
-        }
+        (0, 0 | 1) => number(text),
         (_, 0) if grouped(',') => number(&text.replace(',', "")),
         (1, 0) => number(&text.replace(',', ".")),
         (0, _) if grouped('.') => number(&text.replace('.', "")),
@@ -106,10 +118,18 @@ fn clock(text: &str) -> Option<f64> {
 
 /// `2024-03-12`, `12.03.2024`, `3/12/24`: year, month and day when they can be told, the written order otherwise.
 fn date(text: &str) -> Option<f64> {
-    let mark = ['-', '/', '.'].into_iter().find(|mark| text.matches(*mark).count() == 2)?;
+    let mark = ['-', '/', '.']
+        .into_iter()
+        .find(|mark| text.matches(*mark).count() == 2)?;
     let parts: Vec<f64> = text
         .split(mark)
-        .map(|part| if all_digits(part) && part.len() <= 4 { part.parse().ok() } else { None })
+        .map(|part| {
+            if all_digits(part) && part.len() <= 4 {
+                part.parse().ok()
+            } else {
+                None
+            }
+        })
         .collect::<Option<_>>()?;
     let &[first, second, third] = parts.as_slice() else {
         return None;
@@ -118,7 +138,11 @@ fn date(text: &str) -> Option<f64> {
         (first, second, third)
     } else if third > 31.0 || mark == '/' {
         let year = if third < 100.0 { third + 2000.0 } else { third };
-        if first > 12.0 { (year, second, first) } else { (year, first, second) }
+        if first > 12.0 {
+            (year, second, first)
+        } else {
+            (year, first, second)
+        }
     } else {
         return None;
     };
@@ -129,10 +153,10 @@ fn date(text: &str) -> Option<f64> {
 /// A number in small letters with whatever hangs on it; None when it is a code and not a number.
 pub(super) fn literal(text: &str) -> Option<Literal> {
     if let Some(value) = clock(text) {
-        return Some(Literal { kind: Kind::Time, value });
+        return Some(of(Kind::Time, value));
     }
     if let Some(value) = date(text) {
-        return Some(Literal { kind: Kind::Day, value });
+        return Some(of(Kind::Day, value));
     }
     let (sign, text) = match text.strip_prefix(['-', '−']) {
         Some(rest) => (-1.0, rest),
@@ -165,7 +189,7 @@ fn suffix(value: f64, currency: Option<u8>, tail: &str) -> Option<Literal> {
     let value = value * scale;
     if let Some(currency) = currency {
         let kind = Kind::Money(currency);
-        return tail.is_empty().then(|| Literal { kind, value: (value * 1e4).round() / 1e4 });
+        return tail.is_empty().then(|| of(kind, (value * 1e4).round() / 1e4));
     }
     let tail = tail.trim_start_matches('-');
     match tail {
@@ -175,7 +199,7 @@ fn suffix(value: f64, currency: Option<u8>, tail: &str) -> Option<Literal> {
     }
     if let Some(currency) = money(tail) {
         let kind = Kind::Money(currency);
-        return Some(Literal { kind, value: (value * 1e4).round() / 1e4 });
+        return Some(of(kind, (value * 1e4).round() / 1e4));
     }
     UNITS
         .iter()
@@ -183,6 +207,7 @@ fn suffix(value: f64, currency: Option<u8>, tail: &str) -> Option<Literal> {
         .map(|(dimension, factor, _)| Literal {
             kind: Kind::Unit(*dimension),
             value: value * factor,
+            count: value,
         })
 }
 
@@ -196,12 +221,15 @@ fn equal(left: &Quantity, right: &Quantity) -> bool {
         && (left.kind == right.kind
             || matches!(
                 (left.kind, right.kind),
-                (Kind::Plain, Kind::Money(_)) | (Kind::Money(_), Kind::Plain)
+                (Kind::Plain, Kind::Money(_) | Kind::MonthDay) | (Kind::Money(_) | Kind::MonthDay, Kind::Plain)
             ))
 }
 
 /// Which of the quantities have no equal on the other side, in pairs where they are of one kind.
-pub(super) fn unequal<'a>(left: &'a [Quantity], right: &'a [Quantity]) -> Vec<(Option<&'a Quantity>, Option<&'a Quantity>)> {
+pub(super) fn unequal<'a>(
+    left: &'a [Quantity],
+    right: &'a [Quantity],
+) -> Vec<(Option<&'a Quantity>, Option<&'a Quantity>)> {
     let mut used = vec![false; right.len()];
     let mut only_left = Vec::new();
     for quantity in left {
@@ -210,7 +238,12 @@ pub(super) fn unequal<'a>(left: &'a [Quantity], right: &'a [Quantity]) -> Vec<(O
             None => only_left.push(quantity),
         }
     }
-    let mut only_right: Vec<&Quantity> = right.iter().zip(&used).filter(|(_, used)| !**used).map(|(one, _)| one).collect();
+    let mut only_right: Vec<&Quantity> = right
+        .iter()
+        .zip(&used)
+        .filter(|(_, used)| !**used)
+        .map(|(one, _)| one)
+        .collect();
     // Repeating a value that the other text also has is no difference.
     only_left.retain(|one| !right.iter().any(|other| equal(one, other)));
     only_right.retain(|one| !left.iter().any(|other| equal(one, other)));
@@ -227,6 +260,11 @@ pub(super) fn unequal<'a>(left: &'a [Quantity], right: &'a [Quantity]) -> Vec<(O
             None => {}
         }
     }
-    pairs.extend(only_right.into_iter().filter(|one| !one.optional).map(|one| (None, Some(one))));
+    pairs.extend(
+        only_right
+            .into_iter()
+            .filter(|one| !one.optional)
+            .map(|one| (None, Some(one))),
+    );
     pairs
 }

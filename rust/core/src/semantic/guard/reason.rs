@@ -1,6 +1,7 @@
 //! Guards by name, sets of them, and what they say.
 
-use super::question::{Question, Word};
+use super::question::Question;
+use super::word::Word;
 use crate::error::Error;
 
 /// One kind of difference that changes an answer.
@@ -45,16 +46,36 @@ pub enum Guard {
     Action,
     /// `this` or `those` that only one of them points with.
     Reference,
+    /// What is true now, of one or both: the answer may have changed.
+    Freshness,
     /// Not all of a long text was read, and the rest differs.
     Unread,
 }
 
 impl Guard {
     /// All guards, in the order of their bits.
-    pub const ALL: [Self; 20] = [
-        Self::Number, Self::Unit, Self::Currency, Self::Date, Self::Identifier, Self::Name, Self::Negation,
-        Self::Opposite, Self::Direction, Self::Question, Self::Quantifier, Self::Modality, Self::Qualifier,
-        Self::Substitution, Self::Comparison, Self::Language, Self::Tense, Self::Action, Self::Reference, Self::Unread,
+    pub const ALL: [Self; 21] = [
+        Self::Number,
+        Self::Unit,
+        Self::Currency,
+        Self::Date,
+        Self::Identifier,
+        Self::Name,
+        Self::Negation,
+        Self::Opposite,
+        Self::Direction,
+        Self::Question,
+        Self::Quantifier,
+        Self::Modality,
+        Self::Qualifier,
+        Self::Substitution,
+        Self::Comparison,
+        Self::Language,
+        Self::Tense,
+        Self::Action,
+        Self::Reference,
+        Self::Freshness,
+        Self::Unread,
     ];
 
     /// The name, the same in every release.
@@ -80,6 +101,7 @@ impl Guard {
             Self::Tense => "tense",
             Self::Action => "action",
             Self::Reference => "reference",
+            Self::Freshness => "freshness",
             Self::Unread => "unread",
         }
     }
@@ -136,7 +158,10 @@ impl Guards {
 
     /// Names of the guards of the set, in the order of their bits.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Guard::ALL.into_iter().filter(move |guard| self.has(*guard)).map(Guard::name)
+        Guard::ALL
+            .into_iter()
+            .filter(move |guard| self.has(*guard))
+            .map(Guard::name)
     }
 }
 
@@ -167,7 +192,12 @@ pub(super) struct Found<'a> {
 
 impl<'a> Found<'a> {
     pub(super) fn new(left: &'a Question, right: &'a Question, guards: Guards) -> Self {
-        Self { left, right, guards, reasons: Vec::new() }
+        Self {
+            left,
+            right,
+            guards,
+            reasons: Vec::new(),
+        }
     }
 
     pub(super) fn wants(&self, guard: Guard) -> bool {
@@ -175,15 +205,24 @@ impl<'a> Found<'a> {
     }
 
     pub(super) fn add(&mut self, guard: Guard, left: &str, right: &str) {
-        if self.wants(guard) && self.reasons.len() < 16 {
-            self.reasons.push(Reason { guard, left: left.to_owned(), right: right.to_owned() });
+        let reason = Reason {
+            guard,
+            left: left.to_owned(),
+            right: right.to_owned(),
+        };
+        if self.wants(guard) && self.reasons.len() < 16 && !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
         }
     }
 
     /// A reason with words as evidence.
     pub(super) fn words(&mut self, guard: Guard, left: Option<&Word>, right: Option<&Word>) {
         let (a, b) = (self.left, self.right);
-        self.add(guard, left.map_or("", |word| a.of(word)), right.map_or("", |word| b.of(word)));
+        self.add(
+            guard,
+            left.map_or("", |word| a.of(word)),
+            right.map_or("", |word| b.of(word)),
+        );
     }
 
     pub(super) fn has(&self, guard: Guard) -> bool {

@@ -55,7 +55,11 @@ pub fn signals(left: &Question, right: &Question) -> Signals {
         renamed: aligned.renamed,
         shared: aligned.shared,
         same_question: left.frame.ask == right.frame.ask && left.frame.ask != Ask::Action,
-        order: if all == 0 { 1.0 } else { f32::from(ordered) / f32::from(all) },
+        order: if all == 0 {
+            1.0
+        } else {
+            f32::from(ordered) / f32::from(all)
+        },
         length: if a.max(b) == 0.0 { 1.0 } else { a.min(b) / a.max(b) },
         values: !left.quantities.is_empty() && left.quantities.len() == right.quantities.len(),
         needs_strict: left.needs_strict() || right.needs_strict(),

@@ -1,12 +1,12 @@
 //! A text cut into words in small letters, numbers and codes.
 
-use std::borrow::Cow;
-
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use super::lexicon::{hash, lexicon};
+use super::hash::hash;
+use super::lexicon::lexicon;
 use super::quantity::{Kind, Literal, literal};
+use super::readable::is_code;
 
 /// Octets of a text that are read; what follows is only digested.
 pub(super) const LONGEST: usize = 4096;
@@ -52,49 +52,6 @@ pub(super) struct Pieces {
     next: u16,
 }
 
-/// The text to read: normalised (NFKC) without invisible characters, and not longer than `LONGEST`.
-pub(super) fn readable(text: &str) -> Cow<'_, str> {
-    let mut end = text.len().min(LONGEST);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let text = &text[..end];
-    if text.is_ascii() {
-        return Cow::Borrowed(text);
-    }
-    let mut clean: String = text
-        .chars()
-        .filter(|&c| !matches!(c, '\u{200b}'..='\u{200f}' | '\u{ad}' | '\u{feff}' | '\u{2060}'..='\u{2064}' | '\u{202a}'..='\u{202e}'))
-        .nfkc()
-        .map(|c| match c {
-            '\u{2019}' | '\u{2018}' | '\u{201b}' | '\u{2bc}' => '\'',
-            '\u{201c}' | '\u{201d}' | '\u{ab}' | '\u{bb}' => '"',
-            '\u{2010}'..='\u{2012}' | '\u{2212}' => '-',
-            other => digit(other),
-        })
-        .collect();
-    if clean.len() > LONGEST {
-        let mut end = LONGEST;
-        while !clean.is_char_boundary(end) {
-            end -= 1;
-        }
-        clean.truncate(end);
-    }
-    Cow::Owned(clean)
-}
-
-/// Digits of other scripts as ASCII, so that they are values too.
-fn digit(character: char) -> char {
-    const ZEROS: [u32; 12] = [
-        0x660, 0x6f0, 0x966, 0x9e6, 0xa66, 0xae6, 0xbe6, 0xc66, 0xce6, 0xd66, 0xe50, 0xed0,
-    ];
-    ZEROS
-        .iter()
-        .find_map(|zero| (u32::from(character)).checked_sub(*zero).filter(|value| *value < 10))
-        .and_then(|value| char::from_digit(value, 10))
-        .unwrap_or(character)
-}
-
 const OPENING: &[char] = &['(', '[', '{', '"', '\'', '<', '*', '`', '¿', '¡', '“', '_'];
 
 impl Pieces {
@@ -124,9 +81,14 @@ impl Pieces {
         }
         let body = chunk.trim_start_matches(OPENING);
         let at = at + (chunk.len() - body.len());
-        let open = body.trim_end_matches(|c: char| !(c.is_alphanumeric() || matches!(c, '%' | '+' | '#' | '$' | '€' | '£' | '¢')));
+        let open = body
+            .trim_end_matches(|c: char| !(c.is_alphanumeric() || matches!(c, '%' | '+' | '#' | '$' | '€' | '£' | '¢')));
         let closing = &body[open.len()..];
-        let open = if closing.starts_with("()") { &body[..open.len() + 2] } else { open };
+        let open = if closing.starts_with("()") {
+            &body[..open.len() + 2]
+        } else {
+            open
+        };
         if open.is_empty() {
             match body {
                 "->" | "→" | "=>" | "-->" => self.word("to", at, at + body.len(), 0),
@@ -156,10 +118,17 @@ impl Pieces {
     fn with_digits(&mut self, open: &str, at: usize) {
         let lower = open.to_lowercase();
         // `5M` is five million, `5m` five metres; `10K` ten thousand in any case.
+        // Generations of a network are names: `4G` is no four grams.
+        if open.len() == 2 && open.ends_with('G') {
+            return self.word(&lower, at, at + open.len(), CAPITAL);
+        }
         let value = match lower.strip_suffix('m') {
-            Some(body) if open.ends_with('M') && body.bytes().all(|c| c.is_ascii_digit() || c == b'.') => {
-                literal(body).map(|one| Literal { value: one.value * 1e6, ..one })
-            }
+            Some(body) if open.ends_with('M') && body.bytes().all(|c| c.is_ascii_digit() || c == b'.') => literal(body)
+                .map(|one| Literal {
+                    value: one.value * 1e6,
+                    count: one.value * 1e6,
+                    ..one
+                }),
             _ => literal(&lower),
         };
         if let Some(value) = value {
@@ -177,7 +146,7 @@ impl Pieces {
             }
             if right.chars().all(|c| c.is_alphabetic() || c == '-') && right.len() > 2 && open.len() == lower.len() {
                 self.push(left, at, split, NUMBER, Some(first));
-                return self.letters_only(&open[left.len() + 1..], after, 0);
+                return self.letters_only(&open[after - at..], after, 0);
             }
         }
         if let Some((left, right)) = lower.split_once('/')
@@ -185,7 +154,12 @@ impl Pieces {
             && second.kind == Kind::Plain
             && second.value > 0.0
         {
-            let fraction = Literal { kind: first.kind, value: first.value / second.value };
+            let value = first.value / second.value;
+            let fraction = Literal {
+                kind: first.kind,
+                value,
+                count: value,
+            };
             return self.push(&lower, at, at + open.len(), NUMBER, Some(fraction));
         }
         self.code(open, at);
@@ -207,8 +181,11 @@ impl Pieces {
         let mut slash = false;
         for (here, character) in open.char_indices().chain([(open.len(), ' ')]) {
             let inside = start.is_some() && character == '\'' && open[here + 1..].starts_with(char::is_alphabetic);
-            let signed = start.is_some() && matches!(character, '+' | '#') && !open[here..].contains(char::is_alphabetic);
-            if character.is_alphanumeric() || is_combining_mark(character) || inside || signed {
+            let signed =
+                start.is_some() && matches!(character, '+' | '#') && !open[here..].contains(char::is_alphabetic);
+            // `non-resident` is one word, as `nonresident` is.
+            let prefix = character == '-' && start.is_some_and(|from| open[from..here].eq_ignore_ascii_case("non"));
+            if character.is_alphanumeric() || is_combining_mark(character) || inside || signed || prefix {
                 start.get_or_insert(here);
             } else {
                 if let Some(from) = start.take() {
@@ -230,17 +207,22 @@ impl Pieces {
         let mut capitals = word.chars().filter(|c| c.is_alphabetic()).peekable();
         if capitals.peek().is_some_and(|c| c.is_uppercase()) {
             flags |= CAPITAL;
-            if word.chars().filter(|c| c.is_alphabetic()).nth(1).is_some()
-                && capitals.all(char::is_uppercase)
-            {
+            if word.chars().filter(|c| c.is_alphabetic()).nth(1).is_some() && capitals.all(char::is_uppercase) {
                 flags |= SHOUT;
             }
         }
         let from = self.letters.len();
         if word.is_ascii() {
-            self.letters.extend(word.bytes().map(|octet| char::from(octet.to_ascii_lowercase())));
+            self.letters.extend(
+                word.bytes()
+                    .filter(|octet| *octet != b'-')
+                    .map(|octet| char::from(octet.to_ascii_lowercase())),
+            );
         } else {
-            let letters = word.nfd().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')).flat_map(char::to_lowercase);
+            let letters = word
+                .nfd()
+                .filter(|c| !matches!(c, '\u{300}'..='\u{36f}'))
+                .flat_map(char::to_lowercase);
             self.letters.extend(letters);
         }
         self.apostrophes(from, at, end, flags);
@@ -333,7 +315,7 @@ impl Pieces {
             let found = tables.phrases(list[at].raw).iter().find(|phrase| {
                 list.len() - at > phrase.rest.len()
                     && phrase.rest.iter().zip(&list[at + 1..]).all(|(hash, piece)| {
-                        (piece.raw == *hash || self.base(piece) == *hash) && piece.flags & SENTENCE == 0
+                        (piece.raw == *hash || base(piece) == *hash) && piece.flags & SENTENCE == 0
                     })
             });
             if let Some(phrase) = found {
@@ -345,9 +327,20 @@ impl Pieces {
                     self.letters.push_str(word);
                     let to = u32::try_from(self.letters.len()).unwrap_or(0);
                     let flags = if made.is_empty() { flags & !(CAPITAL | SHOUT) } else { 0 };
-                    let literal = word.parse().ok().map(|value| Literal { kind: Kind::Plain, value });
+                    let literal = word.parse().ok().map(|value| Literal {
+                        kind: Kind::Plain,
+                        value,
+                        count: value,
+                    });
                     let number = if literal.is_some() { NUMBER } else { 0 };
-                    made.push(Piece { raw: hash(word), letters: (from, to), start, end, flags: flags | number, literal });
+                    made.push(Piece {
+                        raw: hash(word),
+                        letters: (from, to),
+                        start,
+                        end,
+                        flags: flags | number,
+                        literal,
+                    });
                 }
                 let step = made.len();
                 self.list.splice(at..at + count, made);
@@ -357,30 +350,9 @@ impl Pieces {
             }
         }
     }
-
-    /// A plural or past form inside a phrase: only what the irregular table knows, to stay cheap.
-    fn base(&self, piece: &Piece) -> u64 {
-        lexicon().irregular(piece.raw).map_or(piece.raw, hash)
-    }
 }
 
-/// An address, a path, an option, a name with an underscore or dots inside.
-fn is_code(open: &str) -> bool {
-    let dotted = || {
-        open.split_once('.').is_some_and(|(left, right)| {
-            left.chars().filter(|c| c.is_alphabetic()).count() > 1
-                && right.starts_with(|c: char| c.is_lowercase())
-                && right.len() > 1
-        })
-    };
-    open.contains("://")
-        || open.starts_with("www.")
-        || open.contains('_')
-        || open.contains("::")
-        || open.ends_with("()")
-        || open.contains('@')
-        || (open.starts_with("--") && open.len() > 3)
-        || (open.starts_with(['/', '~']) && open.len() > 2)
-        || open.starts_with("./")
-        || (open.contains('.') && dotted())
+/// A plural or past form inside a phrase: only what the irregular table knows, to stay cheap.
+fn base(piece: &Piece) -> u64 {
+    lexicon().irregular(piece.raw).map_or(piece.raw, hash)
 }

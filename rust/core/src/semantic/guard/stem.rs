@@ -1,6 +1,7 @@
 //! Words without their inflection, so that `charges`, `charging` and `charged` are one word.
 
-use super::lexicon::{hash, lexicon};
+use super::hash::hash;
+use super::lexicon::tables as lexicon;
 
 fn known(word: &str) -> bool {
     lexicon().find(hash(word)) != 0
@@ -52,10 +53,23 @@ fn mend(rest: &mut String) {
     }
 }
 
+/// Words that end like a superlative and are none.
+const NOUNS: [&str; 22] = [
+    "request", "interest", "suggest", "harvest", "invest", "protest", "contest", "honest", "forest", "modest",
+    "arrest", "digest", "conquest", "inquest", "tempest", "everest", "latest", "pretest", "retest", "unrest",
+    "bequest", "manifest",
+];
+
 /// The degree of an adjective of the tables (1 more, 2 most); the word becomes its base then.
 pub(super) fn degree(word: &mut String) -> u8 {
     if known(word) || !word.is_ascii() {
         return 0;
+    }
+    if word.len() > 5 && word.ends_with("est") && !NOUNS.contains(&word.as_str()) {
+        let mut rest = word[..word.len() - 3].to_owned();
+        mend(&mut rest);
+        *word = rest;
+        return 2;
     }
     for (ending, degree) in [("est", 2), ("er", 1)] {
         if word.len() > ending.len() + 2 && word.ends_with(ending) {
@@ -90,7 +104,6 @@ pub(super) fn stem(word: &mut String) {
             *word = rest;
         }
     }
-    british(word);
 }
 
 fn plural(word: &mut String) {
@@ -109,15 +122,16 @@ fn plural(word: &mut String) {
     }
 }
 
-fn british(word: &mut String) {
+/// One spelling for `-ise` and `-ize`, `-our` and `-or`.
+pub(super) fn british(word: &mut String) {
     if word.len() > 5 {
-        if word.ends_with("ise") && !known(word) {
+        if word.ends_with("ise") {
             word.replace_range(word.len() - 2.., "ze");
         } else if word.ends_with("isation") {
             word.replace_range(word.len() - 6.., "zation");
         }
     }
-    if word.len() > 4 && word.ends_with("our") && !known(word) {
+    if word.len() > 4 && word.ends_with("our") {
         word.replace_range(word.len() - 2.., "r");
     }
 }
@@ -127,10 +141,18 @@ pub(super) fn root(stem: &str) -> &str {
     const ENDINGS: &[&str] = &[
         "ization", "ability", "ically", "ation", "ition", "ement", "ancy", "ency", "ance", "ence", "ment", "ible",
         "able", "ally", "sion", "tion", "ical", "ion", "ity", "ive", "ate", "ize", "ous", "ful", "ify", "al", "ly",
-        "ic", "y", "e",
+        "ic", "ist", "ism", "er", "or", "y", "e",
     ];
     if !stem.is_ascii() {
         return stem;
+    }
+    // Countries and those from there.
+    if let Some(rest) = stem
+        .strip_suffix("ian")
+        .or_else(|| stem.strip_suffix("ia"))
+        .filter(|rest| rest.len() >= 3)
+    {
+        return rest;
     }
     for ending in ENDINGS {
         if let Some(rest) = stem.strip_suffix(ending)

@@ -1,12 +1,41 @@
 //! Number words and units of measure, with what they are worth.
 
 pub(super) const NUMBERS: &[(&str, f64)] = &[
-    ("zero", 0.0), ("one", 1.0), ("two", 2.0), ("three", 3.0), ("four", 4.0), ("five", 5.0), ("six", 6.0),
-    ("seven", 7.0), ("eight", 8.0), ("nine", 9.0), ("ten", 10.0), ("eleven", 11.0), ("twelve", 12.0),
-    ("thirteen", 13.0), ("fourteen", 14.0), ("fifteen", 15.0), ("sixteen", 16.0), ("seventeen", 17.0),
-    ("eighteen", 18.0), ("nineteen", 19.0), ("twenty", 20.0), ("thirty", 30.0), ("forty", 40.0), ("fifty", 50.0),
-    ("sixty", 60.0), ("seventy", 70.0), ("eighty", 80.0), ("ninety", 90.0), ("hundred", 100.0),
-    ("thousand", 1e3), ("million", 1e6), ("billion", 1e9), ("trillion", 1e12), ("lakh", 1e5), ("crore", 1e7),
+    ("zero", 0.0),
+    ("one", 1.0),
+    ("two", 2.0),
+    ("three", 3.0),
+    ("four", 4.0),
+    ("five", 5.0),
+    ("six", 6.0),
+    ("seven", 7.0),
+    ("eight", 8.0),
+    ("nine", 9.0),
+    ("ten", 10.0),
+    ("eleven", 11.0),
+    ("twelve", 12.0),
+    ("thirteen", 13.0),
+    ("fourteen", 14.0),
+    ("fifteen", 15.0),
+    ("sixteen", 16.0),
+    ("seventeen", 17.0),
+    ("eighteen", 18.0),
+    ("nineteen", 19.0),
+    ("twenty", 20.0),
+    ("thirty", 30.0),
+    ("forty", 40.0),
+    ("fifty", 50.0),
+    ("sixty", 60.0),
+    ("seventy", 70.0),
+    ("eighty", 80.0),
+    ("ninety", 90.0),
+    ("hundred", 100.0),
+    ("thousand", 1e3),
+    ("million", 1e6),
+    ("billion", 1e9),
+    ("trillion", 1e12),
+    ("lakh", 1e5),
+    ("crore", 1e7),
 ];
 
 /// Time in seconds, calendar months, lengths in metres, imperial lengths in inches, grams, ounces, bytes, litres, …:
@@ -61,18 +90,74 @@ pub(super) const UNITS: &[(u8, f64, &str)] = &[
 
 /// Money signs and codes; a number that names the currency.
 pub(super) const MONEY: &[(&str, u8)] = &[
-    ("us$", 1), ("$", 1), ("usd", 1), ("dollar", 1), ("dollars", 1), ("buck", 1), ("bucks", 1), ("€", 2), ("eur", 2),
-    ("euro", 2), ("euros", 2), ("£", 3), ("gbp", 3), ("pound", 3), ("pounds", 3), ("quid", 3), ("¥", 4), ("jpy", 4),
-    ("yen", 4), ("₹", 5), ("inr", 5), ("rs", 5), ("rs.", 5), ("rupee", 5), ("rupees", 5), ("a$", 6), ("aud", 6),
-    ("c$", 7), ("cad", 7), ("chf", 8), ("franc", 8), ("francs", 8), ("cny", 9), ("rmb", 9), ("yuan", 9), ("btc", 10),
-    ("bitcoin", 10), ("bitcoins", 10), ("eth", 11), ("₩", 12), ("krw", 12), ("won", 12), ("₽", 13), ("rub", 13),
-    ("sek", 14), ("nok", 15), ("dkk", 16), ("pln", 17), ("cent", 18), ("cents", 18), ("¢", 18), ("pence", 19),
+    ("us$", 1),
+    ("$", 1),
+    ("usd", 1),
+    ("dollar", 1),
+    ("dollars", 1),
+    ("buck", 1),
+    ("bucks", 1),
+    ("€", 2),
+    ("eur", 2),
+    ("euro", 2),
+    ("euros", 2),
+    ("£", 3),
+    ("gbp", 3),
+    ("pound", 3),
+    ("pounds", 3),
+    ("quid", 3),
+    ("¥", 4),
+    ("jpy", 4),
+    ("yen", 4),
+    ("₹", 5),
+    ("inr", 5),
+    ("rs", 5),
+    ("rs.", 5),
+    ("rupee", 5),
+    ("rupees", 5),
+    ("a$", 6),
+    ("aud", 6),
+    ("c$", 7),
+    ("cad", 7),
+    ("chf", 8),
+    ("franc", 8),
+    ("francs", 8),
+    ("cny", 9),
+    ("rmb", 9),
+    ("yuan", 9),
+    ("btc", 10),
+    ("bitcoin", 10),
+    ("bitcoins", 10),
+    ("eth", 11),
+    ("₩", 12),
+    ("krw", 12),
+    ("won", 12),
+    ("₽", 13),
+    ("rub", 13),
+    ("sek", 14),
+    ("nok", 15),
+    ("dkk", 16),
+    ("pln", 17),
+    ("cent", 18),
+    ("cents", 18),
+    ("¢", 18),
+    ("pence", 19),
 ];
 
 /// The months, by the three letters that tell them.
 pub(super) fn month(word: &str) -> Option<u8> {
     const FULL: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
         "december",
     ];
     let short = word.len() == 3 || word == "sept";
@@ -84,8 +169,19 @@ pub(super) fn month(word: &str) -> Option<u8> {
 
 /// The days of the week, 1 to 7.
 pub(super) fn weekday(word: &str) -> Option<u8> {
-    const FULL: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-    let word = word.strip_suffix('s').filter(|rest| rest.ends_with("day")).unwrap_or(word);
+    const FULL: [&str; 7] = [
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+    ];
+    let word = word
+        .strip_suffix('s')
+        .filter(|rest| rest.ends_with("day"))
+        .unwrap_or(word);
     let short = matches!(word, "mon" | "tue" | "tues" | "wed" | "thu" | "thur" | "thurs" | "fri");
     (1..)
         .zip(FULL)
