@@ -6,6 +6,7 @@ other, with a record of its own.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from resopt.batch.deferred import Deferred
     from resopt.optimizer import AsyncOptimizer
-    from resopt.sync import Optimizer
     from resopt.types import Request, Response
 
 Tier = Literal["standard", "flex", "batch"]
@@ -184,25 +184,47 @@ async def gather(
 
 
 def gather_blocking(
-    optimizer: Optimizer, requests: Iterable[Request | str], batch_size: int, *, deadline: float | None, **options: Any
+    pipeline: AsyncOptimizer,
+    complete: Callable[[Request], Response],
+    requests: Iterable[Request | str],
+    batch_size: int,
+    *,
+    deadline: float | None,
+    **options: Any,
 ) -> list[Any]:
-    """The work of `Optimizer.gather`."""
+    """The work of `Optimizer.gather`: `complete` answers a request, and blocks."""
     from resopt.batch.gather import batch_process_blocking
     from resopt.terms import on_terms
 
-    class Through:
-        complete = staticmethod(optimizer.complete)
-
-        @staticmethod
-        def repeat(request: Request, response: Response) -> Response:
-            return repeat(optimizer.pipeline, request, response)
-
-    made = list(requests)
+    through = _Blocking(pipeline, complete)
     try:
         with on_terms(deadline=deadline):
-            return batch_process_blocking(made, batch_size, optimizer=Through, **options)
+            return batch_process_blocking(requests, batch_size, optimizer=through, **options)
     finally:
-        optimizer.pipeline.bulk.count(len(made))
+        pipeline.bulk.count(through.taken)
+
+
+class _Blocking:
+    """The same as `_Through` for a blocking optimizer, whose threads count at once."""
+
+    def __init__(self, pipeline: AsyncOptimizer, complete: Callable[[Request], Response]) -> None:
+        self._pipeline, self._complete = pipeline, complete
+        self._counted = itertools.count()
+
+    @property
+    def taken(self) -> int:
+        """Requests so far; asked once, when all is over."""
+        return next(self._counted)
+
+    def complete(self, request: Request) -> Response:
+        """Answer a request."""
+        next(self._counted)  # atomic, unlike an addition
+        return self._complete(request)
+
+    def repeat(self, request: Request, response: Response) -> Response:
+        """The answer for a further equal request of the same batch."""
+        next(self._counted)
+        return repeat(self._pipeline, request, response)
 
 
 def deferred(optimizer: AsyncOptimizer, path: Any, batches: Any, **options: Any) -> Deferred:

@@ -76,7 +76,7 @@ class Optimizer:
         **options: Any,
     ) -> list[Any]:
         """Answer many requests, `batch_size` threads at a time; as `AsyncOptimizer.gather`, at the standard tier."""
-        return gather_blocking(self, requests, batch_size, deadline=deadline, **options)
+        return gather_blocking(self.pipeline, self.complete, requests, batch_size, deadline=deadline, **options)
 
     def lookup(self, request: Request | str, **parameters: Any) -> Response | None:
         """The stored answer to a request, or None; asks nobody and leaves no record in the ledger."""
