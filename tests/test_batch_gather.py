@@ -408,6 +408,7 @@ async def test_the_public_function_takes_an_optimizer_and_parameters():
     async with AsyncOptimizer(provider) as optimizer:
         await batch_process(["a", ask("b", model="gpt-4o-mini")], optimizer=optimizer, model="gpt-3.5-turbo")
         results = await batch_process([3, "c"], optimizer=optimizer, errors="return")
+        assert optimizer.ledger.summary().work.batched == 4
     assert sorted(request.model for request in provider.requests) == ["gpt-3.5-turbo", "gpt-4o", "gpt-4o-mini"]
     assert isinstance(results[0], ConfigurationError)
 

@@ -6,7 +6,6 @@ other, with a record of its own.
 
 from __future__ import annotations
 
-import itertools
 import threading
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -101,27 +100,18 @@ def _started(response: Response) -> float:
 
 
 class _Through:
-    """An optimizer as `batch_process` wants one: how requests are answered, and what an equal one leaves behind."""
+    """An optimizer as `batch_process` wants one, whose calls upstream are made in another way."""
 
-    def __init__(self, optimizer: AsyncOptimizer, call: Callable[[Request], Awaitable[Response]] | None) -> None:
-        self._optimizer = optimizer
-        self._call = call
-        self.taken = 0
+    def __init__(self, optimizer: AsyncOptimizer, call: Callable[[Request], Awaitable[Response]]) -> None:
+        self._optimizer, self._call = optimizer, call
+        self.bulk, self.repeat = optimizer.bulk, optimizer.repeat
 
     async def complete(self, request: Request) -> Response:
         """Answer a request."""
-        self.taken += 1
-        if self._call is None:
-            return await self._optimizer.complete(request)
         started = perf_counter()
         request = self._optimizer.accept(request, {}, started)
         hit = self._optimizer.recall(request, started)
         return await self._optimizer.ask(request, started, self._call) if hit is None else hit
-
-    def repeat(self, request: Request, response: Response) -> Response:
-        """The answer for a further equal request of the same batch."""
-        self.taken += 1
-        return repeat(self._optimizer, request, response)
 
 
 def repeat(optimizer: AsyncOptimizer, request: Request, response: Response) -> Response:
@@ -170,61 +160,24 @@ async def gather(
         handle = await deferred.submit(made, deadline=86_400.0 if deadline is None else deadline, **options)
         optimizer.bulk.count(len(made))
         return await deferred.result(handle, errors=errors)
-    call = None
+    through: Any = optimizer
     if tier == "flex":
         from resopt.batch.flex import flexible
 
-        call = flexible(optimizer.provider.complete)
+        through = _Through(optimizer, flexible(optimizer.provider.complete))
     with on_terms(deadline=deadline):
-        through = _Through(optimizer, call)
-        try:
-            return await batch_process(requests, batch_size, optimizer=through, **options)
-        finally:
-            optimizer.bulk.count(through.taken)
+        return await batch_process(requests, batch_size, optimizer=through, **options)
 
 
 def gather_blocking(
-    pipeline: AsyncOptimizer,
-    complete: Callable[[Request], Response],
-    requests: Iterable[Request | str],
-    batch_size: int,
-    *,
-    deadline: float | None,
-    **options: Any,
+    optimizer: Any, requests: Iterable[Request | str], batch_size: int, *, deadline: float | None, **options: Any
 ) -> list[Any]:
-    """The work of `Optimizer.gather`: `complete` answers a request, and blocks."""
+    """The work of `Optimizer.gather`."""
     from resopt.batch.gather import batch_process_blocking
     from resopt.terms import on_terms
 
-    through = _Blocking(pipeline, complete)
-    try:
-        with on_terms(deadline=deadline):
-            return batch_process_blocking(requests, batch_size, optimizer=through, **options)
-    finally:
-        pipeline.bulk.count(through.taken)
-
-
-class _Blocking:
-    """The same as `_Through` for a blocking optimizer, whose threads count at once."""
-
-    def __init__(self, pipeline: AsyncOptimizer, complete: Callable[[Request], Response]) -> None:
-        self._pipeline, self._complete = pipeline, complete
-        self._counted = itertools.count()
-
-    @property
-    def taken(self) -> int:
-        """Requests so far; asked once, when all is over."""
-        return next(self._counted)
-
-    def complete(self, request: Request) -> Response:
-        """Answer a request."""
-        next(self._counted)  # atomic, unlike an addition
-        return self._complete(request)
-
-    def repeat(self, request: Request, response: Response) -> Response:
-        """The answer for a further equal request of the same batch."""
-        next(self._counted)
-        return repeat(self._pipeline, request, response)
+    with on_terms(deadline=deadline):
+        return batch_process_blocking(requests, batch_size, optimizer=optimizer, **options)
 
 
 def deferred(optimizer: AsyncOptimizer, path: Any, batches: Any, **options: Any) -> Deferred:

@@ -90,6 +90,7 @@ class AsyncOptimizer:
         cache = ResponseCache() if cache is None else cache
         self.cache = cache.under(self.stages.policy) if self.stages.policy else cache
         self.bulk = bulk.Bulk()
+        self.repeat = partial(bulk.repeat, self)
         self.ledger.attach(self.cache.figures)
         self.ledger.attach_work(lambda: self.bulk.figures(self.stages.gates))
         self.flight: Any = Flight(on_unclaimed=self.accounts.unclaimed)

@@ -55,6 +55,7 @@ class Optimizer:
         pipeline.auditing.blocking = True
         pipeline.flight = _BlockingFlight(pipeline.flight)
         self.pipeline = pipeline
+        self.bulk, self.repeat = pipeline.bulk, pipeline.repeat
         self.cache = pipeline.cache
         self.ledger = pipeline.ledger
 
@@ -76,7 +77,7 @@ class Optimizer:
         **options: Any,
     ) -> list[Any]:
         """Answer many requests, `batch_size` threads at a time; as `AsyncOptimizer.gather`, at the standard tier."""
-        return gather_blocking(self.pipeline, self.complete, requests, batch_size, deadline=deadline, **options)
+        return gather_blocking(self, requests, batch_size, deadline=deadline, **options)
 
     def lookup(self, request: Request | str, **parameters: Any) -> Response | None:
         """The stored answer to a request, or None; asks nobody and leaves no record in the ledger."""

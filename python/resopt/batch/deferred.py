@@ -154,9 +154,12 @@ class Deferred:
         if name is not None and self._store.work(name) is not None:
             return name
         made = [Request.chat(each, **parameters) if isinstance(each, str) else each for each in requests]
-        rows = [self._new_row(request) for request in made]
-        await anyio.to_thread.run_sync(self._store.add, handle, time.time() + deadline, rows)
+        # In a thread, for a submission may be large, and the event loop has other work.
+        await anyio.to_thread.run_sync(self._keep, handle, time.time() + deadline, made)
         return handle
+
+    def _keep(self, handle: str, deadline: float, requests: list[Any]) -> None:
+        self._store.add(handle, deadline, [self._new_row(request) for request in requests])
 
     def _new_row(self, request: Any) -> NewRow:
         if not isinstance(request, Request):

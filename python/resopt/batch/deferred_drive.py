@@ -64,7 +64,7 @@ class Driver:
             await self._look_after(part)
         await self._save_the_late()
         await self._hand_in()
-        self._tell()
+        await self._tell()
 
     def seconds_to_sleep(self, wanted: float) -> float:
         """How long to do nothing: until the next look, but not past the moment when a deadline is near."""
@@ -77,18 +77,18 @@ class Driver:
     # ---- handing in
 
     async def _hand_in(self) -> None:
-        for rows in self._groups():
-            for part, numbers, encoded in self._packed(rows):
+        for rows in await anyio.to_thread.run_sync(self._groups):
+            for part, numbers, encoded in await anyio.to_thread.run_sync(list, self._packed(rows)):
                 await anyio.to_thread.run_sync(self._store.pack, part, numbers)
                 await self._make(part, encoded)
 
-    def _groups(self) -> Iterator[list[StoredRow]]:
+    def _groups(self) -> list[list[StoredRow]]:
         """New rows that go into one batch: of one API, model and deadline."""
         groups: dict[tuple[str, str, str], list[StoredRow]] = {}
         for row in self._store.rows("new"):
             if row.request.api in self._apis:
                 groups.setdefault((row.request.api, row.request.model, row.handle), []).append(row)
-        yield from groups.values()
+        return list(groups.values())
 
     def _packed(self, rows: list[StoredRow]) -> Iterator[tuple[StoredPart, list[int], list[bytes]]]:
         """Rows as batches that the provider takes: neither too many nor too large."""
@@ -168,7 +168,8 @@ class Driver:
 
     async def _collect(self, api: Any, part: StoredPart, batch: Any) -> None:
         """Take what has become of each row; rows of which nothing is said end by what became of the batch."""
-        rows = {f"{part.tag}-{row.number}": row for row in self._store.rows_of(part.tag)}
+        open_rows = await anyio.to_thread.run_sync(self._store.rows_of, part.tag)
+        rows = {f"{part.tag}-{row.number}": row for row in open_rows}
         created = time.time()
         ends: list[tuple[int, StoredEnd]] = []
         undone: list[int] = []
@@ -180,7 +181,7 @@ class Driver:
                     unreadable += row_end.state == "unreadable"
                 elif row_end.state == "answered":
                     ends.append((row.number, StoredEnd(response=_at_half_price(row_end.response, part, created))))
-                elif row_end.state in ("undone", "again") and row.attempts < self._pace.attempts:
+                elif row_end.state in ("undone", "again") and self._may_try_again(row, part):
                     undone.append(row.number)
                 else:
                     ends.append((row.number, _failure(row_end)))
@@ -188,13 +189,18 @@ class Driver:
                     await anyio.to_thread.run_sync(self._store.end, ends, _BATCH)
                     ends = []
         for row in rows.values():
-            if batch.state in ("expired", "cancelled") and row.attempts < self._pace.attempts:
+            if batch.state in ("expired", "cancelled") and self._may_try_again(row, part):
                 undone.append(row.number)
             else:
                 ends.append((row.number, _missing(batch, unreadable)))
         await anyio.to_thread.run_sync(self._store.end, ends, _BATCH)
         self._store.set_state(undone, "new", "sent")
         self._store.mark(part.tag, "collected")
+
+    def _may_try_again(self, row: StoredRow, part: StoredPart) -> bool:
+        """Whether what was not done is tried again: in another batch, or directly where the deadline is near."""
+        direct = self._complete is not None and self._is_late(part.deadline)
+        return direct or row.attempts < self._pace.attempts
 
     def _wait_for(self, part: StoredPart) -> None:
         """The provider fails: leave this batch alone for a moment."""
@@ -245,11 +251,11 @@ class Driver:
 
     # ---- telling
 
-    def _tell(self) -> None:
+    async def _tell(self) -> None:
         """Let the cache and the ledger know, once, what has come."""
         from resopt.batch.deferred import opened
 
-        while untold := self._store.untold():
+        while untold := await anyio.to_thread.run_sync(self._store.untold):
             for row, end, via in untold:
                 if via == _DIRECT:  # the pipeline has accounted for it itself
                     continue

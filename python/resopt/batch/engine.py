@@ -198,7 +198,7 @@ class Engine:
         """Start all batches that may go now; seconds until the next one may, if nothing else happens."""
         while self._room.inside and len(self._running) < self._concurrency:
             now = time.monotonic()
-            name, due = self._most_due(now)
+            name, due = self._most_due()
             if due > now:
                 return due - now
             running = self._take(name, now)
@@ -206,7 +206,7 @@ class Engine:
             group.start_soon(self._run_batch, running)
         return _UNREADY
 
-    def _most_due(self, now: float) -> tuple[Hashable, float]:
+    def _most_due(self) -> tuple[Hashable, float]:
         """The group to go next, and the moment when it may: full ones first, then who has waited longest."""
         idle = self._eager and not self._running
         best, best_due = None, _UNREADY
@@ -221,7 +221,7 @@ class Engine:
                 best, best_due = name, due
                 if len(self._groups) == 1:
                     break
-        return best, best_due if best_due > now or not idle else min(best_due, now)
+        return best, best_due
 
     def _take(self, name: Hashable, now: float) -> Running:
         """The next batch of a group: at least one entry, and as many as fit."""
