@@ -547,6 +547,13 @@ async def test_a_stream_whose_source_fails_gives_what_came_before():
             await anext(stream)
 
 
+async def test_a_stream_of_an_optimizer_counts_as_a_batch():
+    async with AsyncOptimizer(Scripted()) as optimizer:
+        async with BatchStream(["a", "b", "a"], optimizer=optimizer) as stream:
+            assert [answer.text.split(": ")[1] async for answer in stream] == ["a", "b", "a"]
+        assert optimizer.ledger.summary().work.batched == 3
+
+
 async def test_a_stream_with_a_checkpoint(path):
     worker = Worker()
     for _ in range(2):

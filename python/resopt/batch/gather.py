@@ -80,7 +80,7 @@ async def batch_process(
         async with anyio.create_task_group() as group:
             for _ in range(batch_size if size is None else min(batch_size, size)):
                 group.start_soon(rolling.run)
-    _count(optimizer, rolling)
+    count_batch(optimizer, rolling)
     return _concluded(results, rolling, errors)
 
 
@@ -118,7 +118,7 @@ def batch_process_blocking(
         work = Work(convert, call, identify(identity, task, needed=kept is not None), again, kept, (), lambda: True)
         rolling = Rolling(source, work, _collector(results, bar))
         _run_in_threads(rolling, batch_size if size is None else min(batch_size, size))
-    _count(optimizer, rolling)
+    count_batch(optimizer, rolling)
     return _concluded(results, rolling, errors)
 
 
@@ -224,7 +224,7 @@ def _collector(results: list[Any], bar: Progress) -> Callable[[int, Any], None]:
     return settled
 
 
-def _count(optimizer: Any, rolling: Rolling) -> None:
+def count_batch(optimizer: Any, rolling: Rolling) -> None:
     """Let an optimizer know that these requests came in one batch."""
     bulk = getattr(optimizer, "bulk", None)
     if bulk is not None:

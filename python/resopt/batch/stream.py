@@ -9,7 +9,7 @@ import anyio
 
 from resopt.batch.checkpoint import Checkpoint
 from resopt.batch.checks import number
-from resopt.batch.gather import Errors, async_cancellation, check, identify, size_of, taking, way
+from resopt.batch.gather import Errors, async_cancellation, check, count_batch, identify, size_of, taking, way
 from resopt.batch.progress import Progress, progress_for
 from resopt.batch.rolling import Failed, Rolling, Source, Work
 from resopt.errors import BatchInputError
@@ -61,6 +61,7 @@ class BatchStream:
         **parameters: Any,
     ) -> None:
         self._way = way(run, optimizer, parameters)
+        self._optimizer = optimizer
         check(batch_size, errors, task)
         window = 4 * batch_size if window is None else window
         number("window", window, least=batch_size, whole=True)
@@ -111,6 +112,7 @@ class BatchStream:
             return await self._group.__aexit__(kind, error, trace)
         finally:
             self._stack.close()
+            count_batch(self._optimizer, self._rolling)
 
     def __aiter__(self) -> Self:
         return self
