@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         QueueFullError,
         RateLimitError,
         ResoptError,
+        RoutingError,
         ServerError,
         StreamLagError,
         UnkeyableError,
@@ -59,12 +60,38 @@ if TYPE_CHECKING:
     from resopt.metrics.profile import Baseline, profile_request
     from resopt.metrics.report import Report
     from resopt.optimizer import AsyncOptimizer
+    from resopt.prompt.compress import CompressedContext, compress_context
+    from resopt.prompt.history import PrunedHistory, prune_history
+    from resopt.prompt.length import AnswerLength
+    from resopt.prompt.optimizer import OptimizedPrompt, optimize_prompt
+    from resopt.prompt.prefix import PrefixPlanner, pays_after
+    from resopt.prompt.stage import PromptFigures, PromptOptimizer
     from resopt.providers.anthropic_batches import AnthropicBatches
     from resopt.providers.openai import OpenAIProvider
     from resopt.providers.openai_batches import OpenAIBatches
     from resopt.providers.simulated import SimulatedServer
+    from resopt.route.answers import AnswerScorer
+    from resopt.route.cascade import CostAwareRouter
+    from resopt.route.complexity import Complexity, analyze_complexity
+    from resopt.route.router import ModelRouter
+    from resopt.route.tier import RoutePolicy, Tier
+    from resopt.route.wishes import routing
     from resopt.sync import Optimizer
     from resopt.terms import on_terms
+    from resopt.tokens import (
+        TokenCount,
+        TokenRatios,
+        count_tokens,
+        count_tokens_many,
+        decode,
+        decode_many,
+        encode,
+        encode_many,
+        fits,
+        fits_many,
+        truncate,
+        truncate_many,
+    )
     from resopt.types import Request, Response, Scope, Step, ToolCall, Trace, Usage
     from resopt.wrap import transport
     from resopt.wrap.options import last, options
@@ -113,6 +140,7 @@ _HOMES = {
         "QueueFullError",
         "RateLimitError",
         "ResoptError",
+        "RoutingError",
         "ServerError",
         "StreamLagError",
         "UnkeyableError",
@@ -126,10 +154,36 @@ _HOMES = {
     "optimizer": ("AsyncOptimizer",),
     "providers.anthropic_batches": ("AnthropicBatches",),
     "providers.openai_batches": ("OpenAIBatches",),
+    "prompt.compress": ("CompressedContext", "compress_context"),
+    "prompt.history": ("PrunedHistory", "prune_history"),
+    "prompt.length": ("AnswerLength",),
+    "prompt.optimizer": ("OptimizedPrompt", "optimize_prompt"),
+    "prompt.prefix": ("PrefixPlanner", "pays_after"),
+    "prompt.stage": ("PromptFigures", "PromptOptimizer"),
     "providers.openai": ("OpenAIProvider",),
     "providers.simulated": ("SimulatedServer",),
+    "route.answers": ("AnswerScorer",),
+    "route.cascade": ("CostAwareRouter",),
+    "route.complexity": ("Complexity", "analyze_complexity"),
+    "route.router": ("ModelRouter",),
+    "route.tier": ("RoutePolicy", "Tier"),
+    "route.wishes": ("routing",),
     "sync": ("Optimizer",),
     "terms": ("on_terms",),
+    "tokens": (
+        "TokenCount",
+        "TokenRatios",
+        "count_tokens",
+        "count_tokens_many",
+        "decode",
+        "decode_many",
+        "encode",
+        "encode_many",
+        "fits",
+        "fits_many",
+        "truncate",
+        "truncate_many",
+    ),
     "wrap.options": ("last", "options"),
     "wrap.transport": ("transport",),
     "wrap.wrapping": ("wrap",),

@@ -30,7 +30,7 @@ class UnkeyableError(ResoptError, TypeError):
 
 
 class DamagedModelError(ResoptError, RuntimeError):
-    """A model file that is built into resopt is not what was built in; nothing is computed with it."""
+    """A model or a token table that is built into resopt is not what was built in; nothing is computed with it."""
 
 
 class FlightRecursionError(ResoptError, RuntimeError):
@@ -47,6 +47,10 @@ class MissingExtraError(ResoptError, ImportError):
 
 class CacheMissError(ResoptError, LookupError):
     """Cache mode `only` was asked for and no stored answer fits."""
+
+
+class RoutingError(ResoptError, RuntimeError):
+    """No tier of the router may serve a request; the message says what stands in the way of each."""
 
 
 class ClosedError(ResoptError, RuntimeError):

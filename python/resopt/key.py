@@ -22,6 +22,8 @@ from resopt._core import KeySpace, RequestShape
 from resopt.errors import ConfigurationError, InvalidRequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from resopt.types import Request
 
 Matching = Literal["folded", "exact"]
@@ -153,7 +155,7 @@ class RequestKey:
         ConfigurationError: an argument is of the wrong type or unknown.
     """
 
-    __slots__ = ("_folded", "_key", "_policy", "_shapes")
+    __slots__ = ("_folded", "_key", "_policy", "_shapes", "_vary")
 
     def __init__(
         self,
@@ -174,13 +176,15 @@ class RequestKey:
             raise ConfigurationError(f"policy must be a str or a tuple of str, not {policy!r}")
         self._key = KeySpace(namespace, secret).request
         self._policy = versions
+        self._vary: Callable[[Request], tuple[str, ...]] | None = None
         self._folded = matching == "folded"
         self._shapes = {api: RequestShape(api, shape.messages, list(shape.ignored)) for api, shape in SHAPES.items()}
 
-    def under(self, policy: tuple[str, ...]) -> RequestKey:
-        """The same keys under further policies."""
+    def under(self, policy: tuple[str, ...], vary: Callable[[Request], tuple[str, ...]] | None = None) -> RequestKey:
+        """The same keys under further policies, and under those that `vary` has for a request."""
         twin = copy(self)
         twin._policy = (*self._policy, *policy)  # noqa: SLF001 - of its own class
+        twin._vary = vary or self._vary  # noqa: SLF001
         return twin
 
     def scoped(self, request: Request, policy: str, *, personal: bool = False) -> bytes:
@@ -188,7 +192,8 @@ class RequestKey:
         scope = request.scope
         user = scope.user if personal else None
         shape = self._shapes[request.api]
-        policies = (*self._policy, "meaning", policy)
+        varied = () if self._vary is None else self._vary(request)
+        policies = (*self._policy, *varied, "meaning", policy)
         return self._key(shape, request.body, scope.namespace, scope.tenant, user, policies, False)  # noqa: FBT003
 
     def __call__(self, request: Request, *, personal: bool = False) -> bytes:
@@ -211,7 +216,8 @@ class RequestKey:
         shape = self._shapes.get(request.api)
         if shape is None:
             shape = RequestShape(request.api)
-        return self._key(shape, request.body, scope.namespace, scope.tenant, user, self._policy, self._folded)
+        policy = self._policy if self._vary is None else (*self._policy, *self._vary(request))
+        return self._key(shape, request.body, scope.namespace, scope.tenant, user, policy, self._folded)
 
 
 def key(value: Any, *, namespace: str = "", secret: bytes | None = None) -> bytes:

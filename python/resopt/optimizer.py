@@ -88,7 +88,7 @@ class AsyncOptimizer:
         self.accounts = Accounts(self.ledger)
         self.stages = Stages(self.accounts, tuple(stages), tuple(gates))
         cache = ResponseCache() if cache is None else cache
-        self.cache = cache.under(self.stages.policy) if self.stages.policy else cache
+        self.cache = cache.under(self.stages.policy, self.stages.vary) if self.stages.policy else cache
         self.bulk = bulk.Bulk()
         self.repeat = partial(bulk.repeat, self)
         self.ledger.attach(self.cache.figures)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from resopt.errors import ConfigurationError, ResoptError
-from resopt.stage import Gate, Prepared, Stage, Ticket
+from resopt.stage import Gate, Prepared, Stage, Ticket, Varying
 from resopt.types import Billed, Detour, Request, Response, Step, Trace
 
 if TYPE_CHECKING:
@@ -98,6 +98,22 @@ class Stages:
     def policy(self) -> tuple[str, ...]:
         """The versions of the stages' settings, for keys."""
         return tuple(f"{stage.name}:{stage.policy}" for stage in self.stages)
+
+    @property
+    def vary(self) -> Callable[[Request], tuple[str, ...]] | None:
+        """What circumstances beside the request can change its answer, by the stages that know of any, for keys.
+
+        A stage says so by `vary(request)`, empty when nothing is out of the ordinary; None when no stage has that.
+        """
+        known = [(stage.name, stage.vary) for stage in self.stages if isinstance(stage, Varying)]
+        if not known:
+            return None
+
+        def varied(request: Request) -> tuple[str, ...]:
+            said = ((name, vary(request)) for name, vary in known)
+            return tuple(f"{name} {circumstances}" for name, circumstances in said if circumstances)
+
+        return varied
 
     def blocking(self) -> Stages:
         """The same for callers that block."""

@@ -95,10 +95,10 @@ class ResponseCache:
         self._lock = threading.Lock()
         self._counts = Counts()
 
-    def under(self, policy: tuple[str, ...]) -> ResponseCache:
-        """This very cache, the same answers and counts, for requests under further policies: they share no answer."""
+    def under(self, policy: tuple[str, ...], vary: Callable[[Request], tuple[str, ...]] | None = None) -> ResponseCache:
+        """This very cache for requests under further policies, those of `vary` too: they share no answers."""
         twin = copy(self)
-        twin.key = self.key.under(policy)
+        twin.key = self.key.under(policy, vary)
         return twin
 
     def __len__(self) -> int:

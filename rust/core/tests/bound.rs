@@ -46,7 +46,10 @@ fn both_bounds_hold_at_every_moment_whatever_the_stream_does() {
     let cases: [(Stream, Stream); 4] = [
         (|_| 0.03, |_| 0.05),
         (|hit| if hit < 1500 { 0.01 } else { 0.3 }, |_| 0.2),
-        (|hit| if hit % 3 == 0 { 0.2 } else { 0.0 }, |hit| if hit % 3 == 0 { 0.05 } else { 0.5 }),
+        (
+            |hit| if hit % 3 == 0 { 0.2 } else { 0.0 },
+            |hit| if hit % 3 == 0 { 0.05 } else { 0.5 },
+        ),
         (|_| 0.5, |_| 0.1),
     ];
     for (number, (wrong, rate)) in cases.into_iter().enumerate() {
@@ -57,7 +60,10 @@ fn both_bounds_hold_at_every_moment_whatever_the_stream_does() {
             results.iter().filter(|result| result.1).count(),
         );
         // At most 5 % may ever fail: 10 of 200, and 19 has a chance below 1 in 1,000.
-        assert!(above < 19 && below < 19, "case {number}: {above} above, {below} below of {runs}");
+        assert!(
+            above < 19 && below < 19,
+            "case {number}: {above} above, {below} below of {runs}"
+        );
     }
 }
 
@@ -110,12 +116,25 @@ fn what_nobody_could_see_and_what_is_not_finished_counts_as_wrong() {
         bound.label(0.5, false).unwrap();
     }
     assert!(bound.upper() < 0.02);
-    assert!(bound.label(0.5, false).unwrap_err().to_string().contains("no audit is pending"));
+    assert!(
+        bound
+            .label(0.5, false)
+            .unwrap_err()
+            .to_string()
+            .contains("no audit is pending")
+    );
 }
 
 #[test]
 fn bad_numbers_are_refused_and_change_nothing() {
-    for (alpha, rate) in [(0.0, 0.1), (0.9, 0.1), (f64::NAN, 0.1), (0.05, 0.0), (0.05, 1.1), (0.05, f64::NAN)] {
+    for (alpha, rate) in [
+        (0.0, 0.1),
+        (0.9, 0.1),
+        (f64::NAN, 0.1),
+        (0.05, 0.0),
+        (0.05, 1.1),
+        (0.05, f64::NAN),
+    ] {
         assert!(Bound::new(alpha, rate).is_err(), "{alpha} {rate}");
     }
     let mut bound = Bound::new(0.05, 0.1).unwrap();

@@ -214,7 +214,9 @@ impl Partition {
             miss_rate,
         };
         let core = guards
-            .map_or(Ok(Guards::ALL), |names| Guards::from_names(names.iter().map(String::as_str)))
+            .map_or(Ok(Guards::ALL), |names| {
+                Guards::from_names(names.iter().map(String::as_str))
+            })
             .and_then(|guards| {
                 Core::new(Options {
                     dimensions,
@@ -293,9 +295,10 @@ impl Partition {
         &self,
         py: Python<'_>,
         decision: &Bound<'_, Decision>,
-        probabilities: Vec<Option<f32>>,
+        probabilities: &Bound<'_, PyAny>,
         record: bool,
     ) -> PyResult<Decision> {
+        let probabilities: Vec<Option<f32>> = probabilities.extract()?;
         let nominated = decision.get().inner.clone();
         let inner = self.work(py, |core| core.settle(nominated, &probabilities, record))?;
         Ok(Decision { inner })

@@ -138,7 +138,7 @@ impl Partition {
         self.index.insert(id, vector)?;
         let entry = Entry {
             question: Question::read(text),
-            encoded: self.encode(text, &ids)?,
+            encoded: self.encode(text, &ids),
             history: History::default(),
         };
         self.octets += self.weigh(&entry);
@@ -190,7 +190,11 @@ impl Partition {
         let near = if self.index.is_empty() {
             Vec::new()
         } else {
-            let least = if self.table.is_some() { LEAST_COSINE } else { LEAST_COSINE_OWN };
+            let least = if self.table.is_some() {
+                LEAST_COSINE
+            } else {
+                LEAST_COSINE_OWN
+            };
             self.index.search(vector, NEIGHBOURS, least)?
         };
         let mut decision = Decision::nothing(&self.calibrator);
@@ -198,9 +202,13 @@ impl Partition {
             return Ok(decision);
         }
         let question = Question::read(text);
-        let encoded = self.encode(text, &ids)?;
+        let encoded = self.encode(text, &ids);
         let opened = self.verifier.open(&encoded);
-        let phrasings = if self.bars.len() == 0 { Vec::new() } else { self.bars.against(&unit(vector)) };
+        let phrasings = if self.bars.len() == 0 {
+            Vec::new()
+        } else {
+            self.bars.against(&unit(vector))
+        };
         let mut open = 0;
         for &(id, cosine) in &near {
             if open == CANDIDATES {
@@ -210,8 +218,8 @@ impl Partition {
                 continue;
             };
             let reasons = guard::compare(&question, &entry.question, self.guards);
-            let barred = !phrasings.is_empty()
-                && self.index.get(id).is_some_and(|vector| Bars::hold(&phrasings, vector));
+            let barred =
+                !phrasings.is_empty() && self.index.get(id).is_some_and(|vector| Bars::hold(&phrasings, vector));
             let refused = barred || !reasons.is_empty();
             open += usize::from(!refused);
             let opinion = self.opinion(&opened, &entry.encoded, all || !refused);
@@ -306,9 +314,10 @@ impl Partition {
             return Ok(false);
         };
         let unit = unit(vector);
-        if unit.len() != theirs.len() || unit.iter().any(|value| !value.is_finite()) {
+        let length: f32 = unit.iter().map(|value| value * value).sum();
+        if unit.len() != theirs.len() || !(0.5..2.0).contains(&length) {
             return Err(Error::InvalidArgument(
-                "the vector must have the partition's dimensions and finite numbers".to_owned(),
+                "the vector must have the partition's dimensions and finite numbers, not all of them 0".to_owned(),
             ));
         }
         self.bars.add(&unit, theirs);
@@ -382,9 +391,9 @@ impl Partition {
     }
 
     /// What the verifier keeps of a text; without the bundled one, only the words.
-    fn encode(&self, text: &str, ids: &[u32]) -> Result<Encoded, Error> {
+    fn encode(&self, text: &str, ids: &[u32]) -> Encoded {
         let ids = if self.judge == Judge::Bundled { ids } else { &[] };
-        Ok(self.verifier.encode_tokens(text, ids))
+        self.verifier.encode_tokens(text, ids)
     }
 
     fn opinion(&self, opened: &Opened<'_>, entry: &Encoded, asked: bool) -> Opinion {
@@ -418,7 +427,7 @@ impl Partition {
         }
     }
 
-    /// A toss that comes up with a probability (SplitMix64).
+    /// A toss that comes up with a probability (`SplitMix64`).
     #[expect(clippy::cast_precision_loss, reason = "53 bits")]
     fn toss(&mut self, probability: f64) -> bool {
         self.chance = self.chance.wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -160,17 +160,28 @@ impl Bound {
     /// `InvalidArgument` when the numbers contradict each other.
     pub fn from_numbers(numbers: &[f64; Self::NUMBERS]) -> Result<Self, Error> {
         let mut bound = Self::new(numbers[0], numbers[1])?;
-        let counts = [&mut bound.hits, &mut bound.unseen, &mut bound.labelled, &mut bound.wrong, &mut bound.pending];
+        let counts = [
+            &mut bound.hits,
+            &mut bound.unseen,
+            &mut bound.labelled,
+            &mut bound.wrong,
+            &mut bound.pending,
+        ];
         for (place, &number) in counts.into_iter().zip(&numbers[2..7]) {
             *place = whole(number)?;
         }
         bound.weighted_wrong = numbers[7];
         bound.falls.copy_from_slice(&numbers[8..8 + MEMBERS]);
         bound.rises.copy_from_slice(&numbers[8 + MEMBERS..]);
-        let seen = bound.labelled.saturating_add(bound.pending).saturating_add(bound.unseen);
+        let seen = bound
+            .labelled
+            .saturating_add(bound.pending)
+            .saturating_add(bound.unseen);
         let finite = numbers.iter().all(|number| number.is_finite());
         if seen > bound.hits || bound.wrong > bound.labelled || !finite {
-            return Err(Error::InvalidArgument("the counts of a bound contradict each other".to_owned()));
+            return Err(Error::InvalidArgument(
+                "the counts of a bound contradict each other".to_owned(),
+            ));
         }
         Ok(bound)
     }
@@ -219,9 +230,8 @@ impl Bound {
         }
         let seen = count(self.hits - self.unseen);
         let limit = -self.alpha.ln();
-        let exceeds = |total: f64| {
-            mixture(std::array::from_fn(|at| self.exponents[at] * total - self.falls[at])) >= limit
-        };
+        let exceeds =
+            |total: f64| mixture(std::array::from_fn(|at| self.exponents[at] * total - self.falls[at])) >= limit;
         // The number of wrong hits is whole.
         let total = (solve(seen, exceeds) + 1e-6).floor().max(count(self.wrong));
         ((total + count(self.unseen)) / count(self.hits)).min(1.0)
@@ -234,9 +244,8 @@ impl Bound {
             return 0.0;
         }
         let limit = -self.alpha.ln();
-        let possible = |total: f64| {
-            mixture(std::array::from_fn(|at| self.rises[at] - self.exponents[at] * total)) < limit
-        };
+        let possible =
+            |total: f64| mixture(std::array::from_fn(|at| self.rises[at] - self.exponents[at] * total)) < limit;
         let total = (solve(count(self.hits), possible) - 1e-6).ceil().max(count(self.wrong));
         total / count(self.hits)
     }
@@ -244,7 +253,7 @@ impl Bound {
 
 /// The exponents of the mixture: those at which `η` at the least rate runs through [`RANGE`] by equal factors.
 fn exponents(least_rate: f64) -> [f64; MEMBERS] {
-    let factor = (RANGE.1 / RANGE.0).powf(1.0 / (MEMBERS - 1) as f64);
+    let factor = (RANGE.1 / RANGE.0).powf(1.0 / count(MEMBERS as u64 - 1));
     let mut eta = RANGE.0 / factor;
     std::array::from_fn(|_| {
         eta *= factor;
@@ -256,7 +265,7 @@ fn exponents(least_rate: f64) -> [f64; MEMBERS] {
 fn mixture(terms: [f64; MEMBERS]) -> f64 {
     let highest = terms.into_iter().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = terms.into_iter().map(|term| (term - highest).exp()).sum();
-    highest + (sum / MEMBERS as f64).ln()
+    highest + (sum / count(MEMBERS as u64)).ln()
 }
 
 /// Where `holds` becomes true between 0 and `end`; `end` when it never does.

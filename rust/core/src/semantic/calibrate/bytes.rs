@@ -30,10 +30,17 @@ impl Calibrator {
         for number in [self.expected_wrong, self.drift.evidence] {
             out.extend_from_slice(&number.to_le_bytes());
         }
-        let belief = self.regression.mean.iter().chain(self.regression.covariance.iter().flatten());
+        let belief = self
+            .regression
+            .mean
+            .iter()
+            .chain(self.regression.covariance.iter().flatten());
         belief.for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
         for bound in [&self.life, &self.epoch] {
-            bound.numbers().iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+            bound
+                .numbers()
+                .iter()
+                .for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
         }
         write_length(&mut out, self.window.recent.len());
         for probability in &self.window.recent {

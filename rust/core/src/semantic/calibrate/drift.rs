@@ -9,7 +9,7 @@
 /// Share of fitting answers that the test assumes to be lost.
 const LOST: f64 = 0.12;
 /// How many times more wrong answers than predicted are no alarm, and how many more besides.
-const ROOM: f64 = 1.1;
+const ROOM: f64 = 1.25;
 const SLACK: f64 = 0.005;
 /// Evidence that raises the alarm.
 const ALARM: f64 = 1000.0;
@@ -37,7 +37,11 @@ impl Drift {
         }
         let wrong = ((1.0 - probability) * ROOM + SLACK).min(1.0);
         let lost = wrong + (1.0 - wrong) * LOST;
-        let ratio = if right { (1.0 - lost) / (1.0 - wrong) } else { lost / wrong };
+        let ratio = if right {
+            (1.0 - lost) / (1.0 - wrong)
+        } else {
+            lost / wrong
+        };
         self.evidence = (self.evidence + 1.0) * ratio;
         self.evidence >= ALARM
     }

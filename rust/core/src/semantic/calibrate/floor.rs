@@ -21,8 +21,8 @@ const CAUTION: f64 = 1.0;
 const FEWEST: usize = 20;
 /// Floors to choose from, from strict to broad. Below one half an answer is more likely wrong than right.
 const FLOORS: [f32; 22] = [
-    0.998, 0.995, 0.99, 0.985, 0.98, 0.97, 0.96, 0.95, 0.94, 0.92, 0.90, 0.87, 0.85, 0.82, 0.80, 0.75, 0.70, 0.65, 0.60,
-    0.57, 0.53, 0.50,
+    0.998, 0.995, 0.99, 0.985, 0.98, 0.97, 0.96, 0.95, 0.94, 0.92, 0.90, 0.87, 0.85, 0.82, 0.80, 0.75, 0.70, 0.65,
+    0.60, 0.57, 0.53, 0.50,
 ];
 /// The floor that nothing reaches.
 pub const CLOSED: f32 = 1.01;

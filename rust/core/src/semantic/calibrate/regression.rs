@@ -44,7 +44,12 @@ impl Regression {
 
     /// The probability that the answer fits.
     pub(super) fn predict(&self, features: &[f64; FEATURES]) -> f64 {
-        let logit: f64 = self.mean.iter().zip(features).map(|(weight, value)| weight * value).sum();
+        let logit: f64 = self
+            .mean
+            .iter()
+            .zip(features)
+            .map(|(weight, value)| weight * value)
+            .sum();
         1.0 / (1.0 + (-logit.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)).exp())
     }
 
@@ -52,7 +57,9 @@ impl Regression {
     pub(super) fn learn(&mut self, features: &[f64; FEATURES], right: bool) {
         let probability = self.predict(features);
         let curvature = (probability * (1.0 - probability)).max(LEAST_CURVATURE);
-        let spread = self.covariance.map(|row| row.iter().zip(features).map(|(a, b)| a * b).sum::<f64>());
+        let spread = self
+            .covariance
+            .map(|row| row.iter().zip(features).map(|(a, b)| a * b).sum::<f64>());
         let variance: f64 = spread.iter().zip(features).map(|(a, b)| a * b).sum();
         let scale = 1.0 / (1.0 + curvature * variance);
         let surprise = f64::from(u8::from(right)) - probability;
@@ -70,7 +77,11 @@ impl Regression {
         // One factor a feature on both sides keeps the matrix a covariance.
         let factors: [f64; FEATURES] = std::array::from_fn(|at| {
             let widened = 1.0 + 0.5 / MEMORY;
-            if self.covariance[at][at] * widened * widened <= self.prior.variance[at] { widened } else { 1.0 }
+            if self.covariance[at][at] * widened * widened <= self.prior.variance[at] {
+                widened
+            } else {
+                1.0
+            }
         });
         for (row, factor) in self.covariance.iter_mut().zip(factors) {
             for (value, other) in row.iter_mut().zip(factors) {

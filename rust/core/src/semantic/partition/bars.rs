@@ -7,10 +7,13 @@ const MOST: usize = 1024;
 /// Cosine from which a question lies in the neighbourhood of a barred phrasing.
 const NEAR: f32 = 0.92;
 
+/// The unit vectors of a question and of the entry that it is barred from.
+type Pair = (Box<[f32]>, Box<[f32]>);
+
 /// Barred pairs as unit vectors.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Bars {
-    pairs: VecDeque<(Box<[f32]>, Box<[f32]>)>,
+    pairs: VecDeque<Pair>,
 }
 
 impl Bars {
@@ -46,12 +49,17 @@ impl Bars {
     }
 
     pub(super) fn octets(&self) -> usize {
-        self.pairs.iter().map(|(one, other)| 4 * (one.len() + other.len())).sum()
+        self.pairs
+            .iter()
+            .map(|(one, other)| 4 * (one.len() + other.len()))
+            .sum()
     }
 
     /// All numbers of all pairs, for keeping.
     pub(super) fn numbers(&self) -> impl Iterator<Item = f32> {
-        self.pairs.iter().flat_map(|(one, other)| one.iter().chain(other.iter()).copied())
+        self.pairs
+            .iter()
+            .flat_map(|(one, other)| one.iter().chain(other.iter()).copied())
     }
 
     /// Read back what [`Bars::numbers`] gave; None when they are no whole pairs of finite vectors.

@@ -71,7 +71,10 @@ impl Decision {
 
     /// Take over the probabilities of a verifier that is not ours.
     pub(super) fn adopt(&mut self, own: &[Option<f32>]) -> Result<(), Error> {
-        let valid = own.iter().flatten().all(|probability| (0.0..=1.0).contains(probability));
+        let valid = own
+            .iter()
+            .flatten()
+            .all(|probability| (0.0..=1.0).contains(probability));
         if own.len() != self.candidates.len() || !valid {
             return Err(Error::InvalidArgument(format!(
                 "a verifier gives a probability from 0 to 1 or None for each of the {} candidates",
@@ -93,7 +96,11 @@ impl Decision {
             let known = candidate.verified || !verified;
             candidate.probability = known.then(|| calibrator.probability(&candidate.evidence));
         }
-        let open = self.candidates.iter().enumerate().filter(|(_, candidate)| !candidate.refused());
+        let open = self
+            .candidates
+            .iter()
+            .enumerate()
+            .filter(|(_, candidate)| !candidate.refused());
         let likeliest = open
             .filter_map(|(at, candidate)| Some((at, candidate.probability?)))
             .max_by(|one, other| one.1.total_cmp(&other.1).then(other.0.cmp(&one.0)));

@@ -19,7 +19,7 @@ struct Group {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Groups {
     of: HashMap<u64, u64>,
-    groups: HashMap<u64, Group>,
+    by_key: HashMap<u64, Group>,
     /// The group that a digest's entries are in now, after joins; only while the group lives.
     digests: HashMap<u64, u64>,
     next: u64,
@@ -30,22 +30,24 @@ impl Groups {
     pub(super) fn insert(&mut self, entry: u64, answer: Option<u64>) {
         self.remove(entry);
         let known = answer.and_then(|digest| self.digests.get(&digest).copied());
-        let group = known.filter(|group| self.groups.contains_key(group)).unwrap_or_else(|| {
-            self.next += 1;
-            self.next
-        });
+        let group = known
+            .filter(|group| self.by_key.contains_key(group))
+            .unwrap_or_else(|| {
+                self.next += 1;
+                self.next
+            });
         if let Some(digest) = answer {
             self.digests.insert(digest, group);
         }
         self.of.insert(entry, group);
-        self.groups.entry(group).or_default().members.push(entry);
+        self.by_key.entry(group).or_default().members.push(entry);
         self.sweep();
     }
 
     /// Drop digests whose groups are gone, when they are most of all.
     fn sweep(&mut self) {
-        if self.digests.len() > 64 + 2 * self.groups.len() {
-            let groups = &self.groups;
+        if self.digests.len() > 64 + 2 * self.by_key.len() {
+            let groups = &self.by_key;
             self.digests.retain(|_, group| groups.contains_key(group));
         }
     }
@@ -54,14 +56,14 @@ impl Groups {
         let Some(key) = self.of.remove(&entry) else {
             return;
         };
-        let Some(group) = self.groups.get_mut(&key) else {
+        let Some(group) = self.by_key.get_mut(&key) else {
             return;
         };
         if let Some(at) = group.members.iter().position(|&member| member == entry) {
             group.members.swap_remove(at);
         }
         if group.members.is_empty() {
-            self.groups.remove(&key);
+            self.by_key.remove(&key);
         }
     }
 
@@ -72,13 +74,13 @@ impl Groups {
 
     /// Labels of all entries with this entry's answer.
     pub(super) fn history(&self, entry: u64) -> History {
-        let group = self.of(entry).and_then(|group| self.groups.get(&group));
+        let group = self.of(entry).and_then(|group| self.by_key.get(&group));
         group.map(|group| group.history).unwrap_or_default()
     }
 
     /// Count a label of an entry for its whole group.
     pub(super) fn label(&mut self, entry: u64, right: bool) {
-        if let Some(group) = self.of(entry).and_then(|group| self.groups.get_mut(&group)) {
+        if let Some(group) = self.of(entry).and_then(|group| self.by_key.get_mut(&group)) {
             group.history.add(right);
         }
     }
@@ -91,9 +93,13 @@ impl Groups {
         if one == other {
             return;
         }
-        let size = |groups: &Self, key| groups.groups.get(&key).map_or(0, |group| group.members.len());
-        let (from, to) = if size(self, one) < size(self, other) { (one, other) } else { (other, one) };
-        let Some(moved) = self.groups.remove(&from) else {
+        let size = |groups: &Self, key| groups.by_key.get(&key).map_or(0, |group| group.members.len());
+        let (from, to) = if size(self, one) < size(self, other) {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        let Some(moved) = self.by_key.remove(&from) else {
             return;
         };
         for &member in &moved.members {
@@ -102,7 +108,7 @@ impl Groups {
         for group in self.digests.values_mut().filter(|group| **group == from) {
             *group = to;
         }
-        let target = self.groups.entry(to).or_default();
+        let target = self.by_key.entry(to).or_default();
         target.members.extend(moved.members);
         target.history.right += moved.history.right;
         target.history.wrong += moved.history.wrong;

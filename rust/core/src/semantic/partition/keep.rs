@@ -18,7 +18,9 @@ impl Partition {
         write_length(&mut out, calibration.len());
         out.extend_from_slice(&calibration);
         write_length(&mut out, self.index.dimensions());
-        self.bars.numbers().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+        self.bars
+            .numbers()
+            .for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
         let digest = checksum(&out);
         out.extend_from_slice(&digest);
         out
@@ -40,12 +42,19 @@ impl Partition {
             return Err(corrupt("their checksum is wrong"));
         }
         let (length, rest) = read_length(rest)?;
-        let (calibration, rest) = rest.split_at_checked(length).ok_or_else(|| corrupt("they are cut short"))?;
+        let (calibration, rest) = rest
+            .split_at_checked(length)
+            .ok_or_else(|| corrupt("they are cut short"))?;
         let (dimensions, rest) = read_length(rest)?;
         if dimensions != self.index.dimensions() {
             return Err(corrupt("their embedder has other dimensions"));
         }
-        let numbers: Vec<f32> = rest.as_chunks::<4>().0.iter().map(|octets| f32::from_le_bytes(*octets)).collect();
+        let numbers: Vec<f32> = rest
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|octets| f32::from_le_bytes(*octets))
+            .collect();
         let bars = Bars::from_numbers(&numbers, dimensions).ok_or_else(|| corrupt("their pairs are cut short"))?;
         let (alpha, _) = self.calibrator.bounds().0.options();
         self.calibrator = Calibrator::restore(*self.calibrator.policy(), alpha, calibration)?;
@@ -59,7 +68,9 @@ fn write_length(out: &mut Vec<u8>, length: usize) {
 }
 
 fn read_length(octets: &[u8]) -> Result<(usize, &[u8]), Error> {
-    let (length, rest) = octets.split_first_chunk::<4>().ok_or_else(|| corrupt("they are cut short"))?;
+    let (length, rest) = octets
+        .split_first_chunk::<4>()
+        .ok_or_else(|| corrupt("they are cut short"))?;
     Ok((u32::from_le_bytes(*length) as usize, rest))
 }
 

@@ -98,7 +98,10 @@ impl Network {
         let (dimensions, payload) = bundle::open(file, b"RSPTVERI")?;
         let known = [DIMENSIONS, STATES, HIDDEN, SIGNALS, 8];
         if dimensions.iter().map(|&size| size as usize).ne(known) {
-            return Err(bundle::damaged("RSPTVERI", "has other dimensions than this release reads"));
+            return Err(bundle::damaged(
+                "RSPTVERI",
+                "has other dimensions than this release reads",
+            ));
         }
         let mut reader = Reader { octets: payload };
         let [beta, median, slope, offset] = [reader.float()?, reader.float()?, reader.float()?, reader.float()?];
@@ -135,7 +138,9 @@ impl Network {
             projected.push(state.map(|value| value.max(0.0)));
             inverse.push(unit);
         }
-        let (states, scales) = (0..projected.len()).map(|at| pack(&self.window(&projected, at))).unzip::<_, _, Vec<_>, Vec<_>>();
+        let (states, scales) = (0..projected.len())
+            .map(|at| pack(&self.window(&projected, at)))
+            .unzip::<_, _, Vec<_>, Vec<_>>();
         Tokens {
             ids: ids.into(),
             inverse: inverse.into(),
@@ -204,7 +209,12 @@ impl Network {
 
     /// Every token of `left` beside its soft alignment in `right`: the sum, then the maximum over the tokens.
     #[inline]
-    fn aligned(&self, left: &Unpacked<'_>, right: &Unpacked<'_>, similarity: impl Fn(usize, usize) -> f32) -> [f32; 2 * STATES] {
+    fn aligned(
+        &self,
+        left: &Unpacked<'_>,
+        right: &Unpacked<'_>,
+        similarity: impl Fn(usize, usize) -> f32,
+    ) -> [f32; 2 * STATES] {
         let (mut sum, mut maximum) = ([0.0f32; STATES], [f32::NEG_INFINITY; STATES]);
         let mut weights = [0.0f32; crate::vector::wordpiece::VERIFIED_TOKENS];
         for (i, (state, own)) in left.states.iter().zip(&left.own).enumerate() {
@@ -249,7 +259,11 @@ impl Network {
 #[inline]
 #[expect(clippy::cast_precision_loss, reason = "the sum is below 2^24")]
 fn dot(a: &[i8; DIMENSIONS], b: &[i8; DIMENSIONS]) -> f32 {
-    let sum: i32 = a.iter().zip(b).map(|(&x, &y)| i32::from(i16::from(x) * i16::from(y))).sum();
+    let sum: i32 = a
+        .iter()
+        .zip(b)
+        .map(|(&x, &y)| i32::from(i16::from(x) * i16::from(y)))
+        .sum();
     sum as f32
 }
 
@@ -265,7 +279,10 @@ fn pack(state: &[f32; STATES]) -> ([u16; STATES], f32) {
         return ([0; STATES], 0.0);
     }
     let steps = f32::from(u16::MAX) / largest;
-    (state.map(|value| (value * steps).round() as u16), largest / f32::from(u16::MAX))
+    (
+        state.map(|value| (value * steps).round() as u16),
+        largest / f32::from(u16::MAX),
+    )
 }
 
 /// Takes numbers and layers off the front of the payload.

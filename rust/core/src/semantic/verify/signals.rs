@@ -47,13 +47,21 @@ pub mod place {
 #[derive(Debug, Clone, PartialEq)]
 struct Word {
     id: u64,
-    /// Whether the text had not used it before.
-    fresh: bool,
-    function: bool,
-    direction: bool,
+    traits: u8,
     class: Option<(u8, u8)>,
-    /// Whether it has opposites.
-    opposed: bool,
+}
+
+/// The text had not used the word before.
+const FRESH: u8 = 1;
+const FUNCTION: u8 = 2;
+const DIRECTION: u8 = 4;
+/// The word has opposites.
+const OPPOSED: u8 = 8;
+
+impl Word {
+    fn is(&self, of: u8) -> bool {
+        self.traits & of != 0
+    }
 }
 
 /// What the signals need to know of one text.
@@ -69,7 +77,7 @@ pub(super) struct Reading {
 
 impl Reading {
     pub(super) fn of(text: &str) -> Self {
-        let lowered = text[..text.floor_char_boundary(READ)].to_lowercase();
+        let lowered = beginning(text).to_lowercase();
         let mut words: Vec<Word> = Vec::with_capacity(16);
         let (mut question, mut negations) = (0, 0usize);
         let mut numbers = written_numbers(&lowered);
@@ -82,13 +90,16 @@ impl Reading {
             }
             negations += usize::from(known.negation);
             numbers.extend(known.number.map(str::to_owned));
+            let traits = [
+                (words.iter().all(|before| before.id != id), FRESH),
+                (known.function, FUNCTION),
+                (known.direction, DIRECTION),
+                (!known.opposites.is_empty(), OPPOSED),
+            ];
             words.push(Word {
                 id,
-                fresh: words.iter().all(|before| before.id != id),
-                function: known.function,
-                direction: known.direction,
+                traits: traits.into_iter().map(|(holds, of)| u8::from(holds) * of).sum(),
                 class: known.class,
-                opposed: !known.opposites.is_empty(),
             });
         });
         numbers.sort_unstable();
@@ -110,14 +121,14 @@ impl Reading {
     }
 
     fn fresh(&self) -> impl Iterator<Item = &Word> {
-        self.words.iter().filter(|word| word.fresh)
+        self.words.iter().filter(|word| word.is(FRESH))
     }
 
     /// Words and the direction word before them.
     fn directed(&self) -> impl Iterator<Item = (u64, u64)> {
         self.words
             .windows(2)
-            .filter_map(|pair| pair[0].direction.then_some((pair[0].id, pair[1].id)))
+            .filter_map(|pair| pair[0].is(DIRECTION).then_some((pair[0].id, pair[1].id)))
     }
 
     /// Whether `self` holds all members of the class that `other` has, or the other way round.
@@ -131,10 +142,19 @@ impl Reading {
     }
 }
 
+/// The first [`READ`] octets, or a few less where they would end inside a character.
+fn beginning(text: &str) -> &str {
+    let end = (0..=READ.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or(0)]
+}
+
 /// The signals of two texts, in the order that the network was trained with.
 pub(super) fn compare(a: &Reading, b: &Reading) -> [f32; SIGNALS] {
     let extra = (only(a, b), only(b, a));
-    let (more, fewer) = (extra.0.content.max(extra.1.content), extra.0.content.min(extra.1.content));
+    let (more, fewer) = (
+        extra.0.content.max(extra.1.content),
+        extra.0.content.min(extra.1.content),
+    );
     let questions = (a.question, b.question);
     let differ = questions.0 != questions.1;
     let both = questions.0 > 0 && questions.1 > 0;
@@ -154,7 +174,10 @@ pub(super) fn compare(a: &Reading, b: &Reading) -> [f32; SIGNALS] {
     signals[place::ORDER] = order(a, b);
     signals[place::ONE_WORD] = flag(more == 1 && fewer == 1);
     signals[place::SAME_WORDS] = flag(extra.0.any + extra.1.any == 0);
-    signals[place::LENGTH] = share(a.words.len().min(b.words.len()), a.words.len().max(b.words.len()).max(1));
+    signals[place::LENGTH] = share(
+        a.words.len().min(b.words.len()),
+        a.words.len().max(b.words.len()).max(1),
+    );
     signals[place::EXTRA] = quarters(more);
     signals[place::EXTRA_MIN] = quarters(fewer);
     signals
@@ -170,7 +193,7 @@ fn only(of: &Reading, beside: &Reading) -> Only {
     let alone = of.fresh().filter(|word| beside.place(word.id).is_none());
     alone.fold(Only { any: 0, content: 0 }, |count, word| Only {
         any: count.any + 1,
-        content: count.content + usize::from(!word.function),
+        content: count.content + usize::from(!word.is(FUNCTION)),
     })
 }
 
@@ -178,28 +201,34 @@ fn swapped(a: &Reading, b: &Reading) -> bool {
     let alone = |beside: &Reading, pair: (u64, u64)| {
         beside.place(pair.1).is_some() && beside.directed().all(|other| other != pair)
     };
-    a.directed().filter(|&pair| alone(b, pair)).any(|(preposition, _)| {
-        b.directed()
-            .any(|pair| pair.0 == preposition && alone(a, pair))
-    })
+    a.directed()
+        .filter(|&pair| alone(b, pair))
+        .any(|(preposition, _)| b.directed().any(|pair| pair.0 == preposition && alone(a, pair)))
 }
 
 fn opposite(a: &Reading, b: &Reading) -> bool {
-    a.words.iter().filter(|word| word.opposed && b.place(word.id).is_none()).any(|word| {
-        let opposites = KNOWN.get(&word.id).map_or(&[][..], |known| &known.opposites);
-        opposites.iter().any(|&other| b.place(other).is_some() && a.place(other).is_none())
-    })
+    a.words
+        .iter()
+        .filter(|word| word.is(OPPOSED) && b.place(word.id).is_none())
+        .any(|word| {
+            let opposites = KNOWN.get(&word.id).map_or(&[][..], |known| &known.opposites);
+            opposites
+                .iter()
+                .any(|&other| b.place(other).is_some() && a.place(other).is_none())
+        })
 }
 
 fn excluded(a: &Reading, b: &Reading) -> bool {
     let classes = |text: &Reading| -> Vec<u8> { text.words.iter().filter_map(|word| Some(word.class?.0)).collect() };
     let theirs = classes(b);
-    classes(a).into_iter().any(|class| theirs.contains(&class) && !a.members_agree(b, class))
+    classes(a)
+        .into_iter()
+        .any(|class| theirs.contains(&class) && !a.members_agree(b, class))
 }
 
 /// Share of the pairs of shared content words that stand in another order; places are those of the first use.
 fn order(a: &Reading, b: &Reading) -> f32 {
-    let content = a.fresh().filter(|word| !word.function);
+    let content = a.fresh().filter(|word| !word.is(FUNCTION));
     let places: Vec<usize> = content.filter_map(|word| b.place(word.id)).collect();
     let inverted: usize = (0..places.len())
         .map(|i| places[i + 1..].iter().filter(|&&later| places[i] > later).count())
@@ -232,9 +261,9 @@ fn written_numbers(lowered: &str) -> Vec<String> {
         while digit(end) || (matches!(octets.get(end), Some(b',' | b'.')) && digit(end + 1)) {
             end += 1;
         }
-        let thousands = lowered[end..].strip_prefix('k').is_some_and(|rest| {
-            !rest.chars().next().is_some_and(super::words::is_alphanumeric)
-        });
+        let thousands = lowered[end..]
+            .strip_prefix('k')
+            .is_some_and(|rest| !rest.chars().next().is_some_and(super::words::is_alphanumeric));
         found.push(canonical(&lowered[at..end], thousands));
         at = end;
     }
@@ -251,5 +280,9 @@ fn canonical(written: &str, thousands: bool) -> String {
         number.truncate(number.trim_end_matches('0').trim_end_matches('.').len());
     }
     let significant = number.trim_start_matches('0');
-    if significant.is_empty() { "0".to_owned() } else { significant.to_owned() }
+    if significant.is_empty() {
+        "0".to_owned()
+    } else {
+        significant.to_owned()
+    }
 }

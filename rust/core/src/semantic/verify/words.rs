@@ -6,8 +6,6 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-
-
 const FUNCTION: &str = "a an the of in on at to for from by with and or is are was were be been am do does did i you he \
     she it we they my your his her its our their me us them this that these those there as if so can could should would \
     will shall may might must have has had what which who how why when where please thanks thank hi hello any some s t \
@@ -77,7 +75,11 @@ pub(super) static KNOWN: LazyLock<HashMap<u64, Known>> = LazyLock::new(|| {
     for (class, line) in (0u8..).zip(CLASSES.lines()) {
         for (member, names) in (0u8..).zip(line.split_whitespace()) {
             for name in names.split(',') {
-                known.entry(hash(name)).or_default().class.get_or_insert((class, member));
+                known
+                    .entry(hash(name))
+                    .or_default()
+                    .class
+                    .get_or_insert((class, member));
             }
         }
     }
@@ -142,7 +144,9 @@ fn end_word(word: &str, each: &mut impl FnMut(&str)) {
         return each(word);
     }
     if let Some((_, parts)) = CONTRACTIONS.iter().find(|(short, _)| *short == word) {
-        parts.iter().for_each(|part| each(part));
+        for part in parts {
+            each(part);
+        }
     } else if let Some(verb) = word.strip_suffix("n't") {
         if !verb.is_empty() {
             each(verb);
