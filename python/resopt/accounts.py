@@ -14,9 +14,7 @@ import msgspec
 from resopt.types import EVERYONE, Billed, Outcome, Request, Response, Scope, Step, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from resopt.metrics.ledger import Ledger
     from resopt.metrics.record import Record
