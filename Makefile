@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUST_SOURCES := Cargo.toml $(shell find rust -name '*.rs' -o -name 'Cargo.toml' -not -path '*/target/*')
 
-.PHONY: help demo test check bench matrix fuzz clean
+.PHONY: help demo test check bench matrix fuzz fuzz-tokens clean
 
 help:
 	@echo "make demo   a day of a support chatbot with and without resopt, over real HTTP, no keys, no network"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench  benchmarks against the libraries people use today (installs them)"
 	@echo "make matrix drop-in and integration tests with each generation of the client libraries (installs them)"
 	@echo "make fuzz   a minute of fuzzing the store against its reference model"
+	@echo "make fuzz-tokens  a minute (FUZZ_SECONDS) of holding the tokenizers against tiktoken"
 
 # One build of the extension serves everything; it is made again when Rust or the package metadata changes.
 $(READY): pyproject.toml Cargo.lock $(RUST_SOURCES)
@@ -69,6 +70,11 @@ fuzz:
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table" \
 	cargo run --release --manifest-path rust/fuzz/Cargo.toml --target $$(rustc -vV | sed -n 's/^host: //p') \
 	--bin $(FUZZ) -- -max_total_time=60 -max_len=1500
+
+# Random, realistic and nasty texts in both encodings; ends with exit code 1 at the first that tiktoken encodes otherwise.
+FUZZ_SECONDS ?= 60
+fuzz-tokens: $(READY)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python tests/token_texts.py
 
 clean:
 	rm -rf $(VENV) $(MATRIX) target rust/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis

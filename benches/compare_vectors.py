@@ -4,7 +4,7 @@ Targets of issue 5, at 256 and 384 dimensions, 10³, 10⁴ and 10⁵ entries, ha
 at cosine 0.85 differs from an exact scan; at most 0.15 of numpy's scan at 10⁴; at most 1.2 of hnswlib (ef 64) at 10⁵,
 where insert and remove are at least 50 times cheaper; churn of three times the capacity leaves recall at 1.000. Vectors
 come in clusters of about twenty with a common part, as embeddings of questions do. Everybody has one
-thread. hnswlib takes minutes to build 10⁵ entries: those rows say so when it is not installed; `--quick` leaves them out.
+thread. hnswlib takes minutes to build 10⁵ entries: those rows say so when it is missing; `--quick` leaves them out.
 """
 
 from __future__ import annotations

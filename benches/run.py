@@ -16,10 +16,14 @@ README = HERE.parent / "README.md"
 SCRIPTS = (
     "compare_cache",
     "compare_key",
+    "compare_tokens",
+    "compression",
     "compare_vectors",
     "hit_path",
     "bench_metrics",
     "compare_dropin",
+    "batching",
+    "routing",
     "import_time",
 )
 MARKED = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)

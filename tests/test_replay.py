@@ -307,6 +307,21 @@ def run(capsys, *arguments):
     return status, captured.out, captured.err
 
 
+def test_shorter_prompts_are_counted_by_rule_on_what_goes_upstream(log, capsys):
+    wordy = "Could you please tell me how I set a new password?"
+    rows = log(ask(1, wordy), ask(2, wordy), ask(3, "How do I open an account?"))
+    assert replay(rows).prompts is None
+    savings = replay(rows, prompts="light").prompts
+    assert (savings.level, savings.requests, savings.shortened) == ("light", 2, 1)
+    assert savings.by_rule == {"politeness": savings.tokens_saved}
+    assert 0 < savings.tokens_saved < savings.tokens
+    assert main(["replay", str(rows), "--prompts", "light"]) == 0
+    shown = capsys.readouterr().out
+    assert "Prompts, light" in shown
+    assert "politeness" in shown
+    assert "All rules, 1 of 2 calls upstream" in shown
+
+
 def test_the_table_says_it_in_words(log, capsys):
     status, out, err = run(capsys, log(ask(1, latency=1), ask(2, latency=1)), "--price", "gpt-4o=2.5:10")
     assert (status, err) == (0, "")

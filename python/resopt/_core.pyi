@@ -2,7 +2,7 @@
 
 import builtins
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self, final
+from typing import Any, Literal, Self, final
 
 from typing_extensions import Buffer, disjoint_base
 
@@ -10,26 +10,38 @@ __all__ = [
     "EMBEDDER",
     "EMBEDDER_DIMENSIONS",
     "UNICODE_VERSION",
+    "ChatFamily",
+    "Cuts",
     "Decision",
     "Digest",
+    "Encoding",
     "Entry",
+    "Floor",
     "KeySpace",
     "ManualClock",
     "Miss",
     "Partition",
     "Question",
     "RequestShape",
+    "RouteModel",
+    "SequentialTest",
     "Signature",
     "Sketch",
     "Stats",
     "Store",
     "VectorIndex",
     "__version__",
+    "apgr",
+    "count_words",
     "embed",
+    "extract_context",
     "fold",
     "fold_unicode",
     "guard_names",
     "is_plain_question",
+    "ratio_evidence",
+    "shorten_prompt",
+    "text_class",
     "tokenise",
     "verify",
 ]
@@ -636,6 +648,298 @@ class Sketch:
     def maximum(self) -> float | None:
         """The largest value, exactly; None when nothing was counted."""
 
+@final
+class SequentialTest:
+    """Whether the mean of a second arm differs from a first's, or, paired, whether a mean difference is not zero.
+
+    A mixture sequential probability ratio test (Johari et al. 2015, 2017): its p-values may be looked at after every
+    value, and the chance that one ever falls below alpha without a difference is at most alpha. Variances are
+    estimated, so that holds from `warm_up` values per arm on. Safe to use from many threads.
+
+    Args:
+        spread: about how large a difference is looked for, in the values' unit (the deviation of the mixing prior).
+        warm_up: values per arm before the first look.
+        paired: values are differences of pairs, all in the second arm.
+
+    Raises:
+        ConfigurationError: an option is out of range.
+    """
+
+    def __new__(cls, spread: float, *, warm_up: int = 100, paired: bool = False) -> SequentialTest: ...
+    def add(self, second: bool, value: float, /) -> None:
+        """Count one value of the first arm (False) or the second (True), and look.
+
+        Raises:
+            ConfigurationError: it is not finite, or of a first arm that a paired test has not.
+        """
+
+    @property
+    def ready(self) -> bool:
+        """Whether both arms have their `warm_up` values."""
+
+    @property
+    def difference(self) -> float:
+        """Mean of the second arm minus that of the first."""
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Values of the first and the second arm."""
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """Means of the first and the second arm."""
+
+    @property
+    def p_value(self) -> float:
+        """Always-valid p-value that there is no difference: the least of all looks."""
+
+    @property
+    def p_lower(self) -> float:
+        """Always-valid one-sided p-value: small when the second mean is lower."""
+
+    @property
+    def p_higher(self) -> float:
+        """Always-valid one-sided p-value: small when the second mean is higher."""
+
+    def interval(self, alpha: float = 0.05) -> tuple[float, float]:
+        """Where the true difference lies, at all looks together, with probability `1 - alpha`.
+
+        Infinite on both sides until `ready`.
+        """
+
+    def state(self) -> list[float]:
+        """What was counted, as numbers that JSON can hold."""
+
+    def restore(self, state: list[float], /) -> None:
+        """Continue from what `state` of a test made alike gave.
+
+        Raises:
+            ConfigurationError: these numbers are no state.
+        """
+
+@final
+class Floor:
+    """Whether the mean of scores between 0 and 1 has fallen below a minimum, watched without end.
+
+    A test by betting (Waudby-Smith and Ramdas 2024): the chance that its p-value ever falls below alpha while the mean
+    is at or above the minimum is at most alpha, whatever the distribution. New bets begin on the way, so that a fall
+    after a long good time is seen too. Safe to use from many threads.
+
+    Args:
+        minimum: the floor, between 0 and 1.
+
+    Raises:
+        ConfigurationError: the minimum is out of range.
+    """
+
+    def __new__(cls, minimum: float, /) -> Floor: ...
+    def add(self, score: float, /) -> None:
+        """Count one score.
+
+        Raises:
+            ConfigurationError: it lies outside 0 to 1.
+        """
+
+    @property
+    def count(self) -> int:
+        """Scores counted."""
+
+    @property
+    def sum(self) -> float:
+        """Their sum."""
+
+    @property
+    def p_value(self) -> float:
+        """Always-valid p-value that the mean has never been below the minimum; the least of all looks."""
+
+    def state(self) -> list[float]:
+        """What was counted, as numbers that JSON can hold."""
+
+    def restore(self, state: list[float], /) -> None:
+        """Continue from what `state` of a watch with the same minimum gave.
+
+        Raises:
+            ConfigurationError: these numbers are no state.
+        """
+
+def ratio_evidence(first: int, second: int, share: float, concentration: float = 100.0) -> float:
+    """How strongly two counts speak against units having gone to the second arm with probability `share`.
+
+    A log Bayes factor (Lindon and Malek 2022): above `log(1 / alpha)` at any look with probability at most alpha.
+
+    Args:
+        first: units in the first arm.
+        second: units in the second.
+        share: the share asked for, between 0 and 1.
+        concentration: how many units the prior around `share` is worth.
+
+    Raises:
+        ConfigurationError: an argument is out of range.
+    """
+
+@final
+class Encoding:
+    """A published encoding: text to tokens and back, exactly as tiktoken does; `resopt.tokens` is this by model.
+
+    Its tables are made when it is first asked for, checked against the published SHA-256, and shared by all threads. A
+    text of 64 KB or more, and every method for many, lets other threads run. Lone surrogates count as U+FFFD.
+
+    Args:
+        name: `o200k_base`, `cl100k_base` or `o200k_harmony`.
+
+    Raises:
+        ConfigurationError: there is none of this name.
+        DamagedModelError: the tables that came with resopt fail their check.
+    """
+
+    def __new__(cls, name: str, /) -> Encoding: ...
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def special_tokens(self) -> dict[str, int]:
+        """The special tokens and their numbers."""
+
+    def tokens(self) -> list[bytes]:
+        """The bytes of every ordinary token, in the order of their numbers."""
+
+    def count(self, text: str, /) -> int:
+        """How many tokens a text has, what looks like a special token taken as text.
+
+        Raises:
+            ConfigurationError: the text is not a str.
+        """
+
+    def count_many(self, texts: Iterable[str], /) -> list[int]:
+        """How many tokens each of many texts has."""
+
+    def encode(self, text: str, /, *, special: bool = False) -> list[int]:
+        """The tokens of a text; with `special`, special tokens in it are read as such.
+
+        Raises:
+            ConfigurationError: the text is not a str.
+        """
+
+    def encode_many(self, texts: Iterable[str], /, *, special: bool = False) -> list[list[int]]:
+        """The tokens of each of many texts."""
+
+    def decode(self, tokens: Sequence[int], /) -> str:
+        """The text of tokens; U+FFFD for bytes that are no whole character.
+
+        Raises:
+            ConfigurationError: a number is no token of this encoding.
+        """
+
+    def decode_many(self, sequences: Iterable[Sequence[int]], /) -> list[str]:
+        """The texts of many sequences of tokens."""
+
+    def decode_bytes(self, tokens: Sequence[int], /) -> bytes:
+        """The bytes of tokens.
+
+        Raises:
+            ConfigurationError: a number is no token of this encoding.
+        """
+
+    def fits(self, text: str, max_tokens: int, /) -> bool:
+        """Whether a text has at most `max_tokens` tokens; reads no further than needed."""
+
+    def fits_many(self, texts: Iterable[str], max_tokens: int, /) -> list[bool]:
+        """Whether each of many texts has at most `max_tokens` tokens."""
+
+    def truncate(self, text: str, max_tokens: int, /) -> str:
+        """The beginning of a text that has at most `max_tokens` tokens; the text itself when it fits.
+
+        Raises:
+            ConfigurationError: `max_tokens` is not an int of at least 0.
+        """
+
+    def truncate_many(self, texts: Iterable[str], max_tokens: int, /) -> list[str]:
+        """The beginnings of many texts that have at most `max_tokens` tokens each."""
+
+@final
+class ChatFamily:
+    """What a chat of a family of models costs beyond its texts; formulas and sources in `tokens/chat.rs`.
+
+    Args:
+        name: such as `gpt-4o`, `gpt-5-mini`, `o-series`, `claude`, `other`.
+
+    Raises:
+        ConfigurationError: there is none of this name.
+    """
+
+    def __new__(cls, name: str, /) -> ChatFamily: ...
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    def messages(self, messages: int, names: int = 0) -> int:
+        """Tokens around the texts of messages: 3 each, 1 more with a name, and 3 for the reply's beginning."""
+
+    def tools(
+        self, functions: int, with_properties: int = 0, properties: int = 0, enums: int = 0, items: int = 0
+    ) -> int:
+        """Tokens around the texts of tools; 0 without a function. For Claude with Anthropic's prompt for tools.
+
+        Args:
+            functions: functions.
+            with_properties: functions that have properties.
+            properties: properties of all functions.
+            enums: properties that list their values.
+            items: values of all lists.
+        """
+
+    def image(self, width: int, height: int, *, low_detail: bool = False) -> int:
+        """Tokens of an image of so many pixels, by the tiles, patches or area of the family."""
+
+def text_class(text: str, /) -> Literal["prose", "code", "cjk", "other"]:
+    """The class of a text within which tokenizers keep their ratio, from its first 8 KB."""
+
+def shorten_prompt(
+    prompt: str, /, level: str, encoding: str, markers: list[tuple[str, str]], examples: int
+) -> tuple[str, int, int, list[tuple[str, int, int, str, str, int]]]:
+    """Take the fat off a prompt; `resopt.optimize_prompt` is this with checked arguments.
+
+    From 32 KB on other threads run meanwhile.
+
+    Args:
+        prompt: the prompt.
+        level: `lossless`, `light` or `strong`.
+        encoding: the name of the encoding in which tokens are counted.
+        markers: pairs of marks between which nothing is touched.
+        examples: how many examples level `strong` keeps.
+
+    Returns:
+        What is left, its tokens before and after, and the changes: rule, first character of the original and one past
+        the last, what stood there, what stands there now, tokens saved.
+
+    Raises:
+        ConfigurationError: the level or the encoding is unknown, or a mark is empty.
+    """
+
+def extract_context(
+    passages: list[str], question: str, /, share: float, budget: int | None, encoding: str
+) -> tuple[list[str], int, int, float, float, bool]:
+    """The sentences of some passages that a question is about; `resopt.compress_context` is this with a gate.
+
+    From 32 KB on other threads run meanwhile.
+
+    Args:
+        passages: the texts.
+        question: the question.
+        share: share of the words that may be kept, where there is no budget.
+        budget: tokens that may be kept.
+        encoding: the name of the encoding in which a budget is counted.
+
+    Returns:
+        What is kept of each passage, its price and that of everything (words, or tokens where there is a budget), the
+        share of the match that it holds, the share of the question's words found in the best passage, and whether both
+        are enough to trust the choice.
+    """
+
+def count_words(text: str, /) -> int:
+    """How many words a text has: stretches between blanks, and every Chinese or Japanese character."""
+
 def verify(a: str, b: str, /) -> tuple[float, float, dict[str, float]]:
     """What the bundled verifier says of two texts, neither guards nor calibration applied.
 
@@ -843,3 +1147,122 @@ class Partition:
             ConfigurationError: the bytes are cut short, changed, of another version, or of a partition with another
                 embedder or verifier; nothing is changed then.
         """
+
+@final
+class RouteModel:
+    """How much a question asks for: a fixed prior over counts, or a model of the user's own labels.
+
+    Bounded work: of a longer text the first 16,384 characters are read, and the rest counts as length.
+    """
+
+    def __new__(cls) -> Self: ...
+    @staticmethod
+    def fit(texts: list[str], gains: list[float], /) -> RouteModel:
+        """Fit to questions and what each gained from the stronger model: its quality less the weaker one's, -1 to 1.
+
+        Hashed words and pairs of words, and the counts of the prior, by ridge regression; mixed with the prior as far
+        as held-out rows say. Detached from the interpreter; 10,000 rows take well under a second.
+
+        Raises:
+            ConfigurationError: fewer than 50 rows, lists of different length, a gain out of range, or no gain at all.
+        """
+
+    def score(self, text: str, /) -> float | None:
+        """The score of a text, on a scale of its own; None when there is nothing to judge by."""
+
+    def percentile(self, text: str, /) -> float | None:
+        """The percentile, 0 to 1, of a text's score among those expected: for a fit, among its held-out rows."""
+
+    def position(self, text: str, /) -> float | None:
+        """A place from 0 to 1 for a text's score, in the order of scores; what `Cuts` take."""
+
+    @staticmethod
+    def parts(text: str, /) -> list[tuple[str, int, float]]:
+        """What the prior counted in a text: name, count, and what it adds to the score."""
+
+    @property
+    def mix(self) -> float | None:
+        """Share of the words' model in the score, 0 when the prior stays alone; None without a fit."""
+
+    @property
+    def summary(self) -> tuple[int, float, float, float] | None:
+        """Rows, mean gain, APGR of the prior and of held-out rows; None without a fit."""
+
+    @property
+    def losses(self) -> list[float] | None:
+        """Mean quality lost at most (95 %) at each hundredth of the stronger model's share; None without a fit."""
+
+    def to_bytes(self) -> bytes:
+        """The fitted model as bytes, versioned and checksummed, at most 200 KB; empty for the prior."""
+
+    @staticmethod
+    def from_bytes(data: bytes, /) -> RouteModel:
+        """Read back what `to_bytes` wrote.
+
+        Raises:
+            ConfigurationError: the bytes were cut short, changed, or written by another version.
+        """
+
+@final
+class Cuts:
+    """Which tier a score belongs to, so that each tier gets its share of the traffic; safe to use from many threads.
+
+    Args:
+        shares: of each tier, the cheapest first; they add up to 1.
+        model: whose scores are cut; it says what traffic to expect in the beginning.
+
+    Raises:
+        ConfigurationError: they do not, or there are none, or more than 16.
+    """
+
+    def __new__(cls, shares: list[float], model: RouteModel, /) -> Self: ...
+    def set_shares(self, shares: list[float], /) -> None:
+        """Promise the tiers other shares.
+
+        Raises:
+            ConfigurationError: as for a new one.
+        """
+
+    def decide(self, model: RouteModel, text: str, middle: int, /) -> int:
+        """Score, cut and count a text in one step; the tier; `middle` when there is nothing to judge by."""
+
+    def percentile(self, position: float, /) -> float:
+        """The share of the traffic that scores lower than a position, between 0 and 1."""
+
+    def tier(self, percentile: float, mode: str = "balanced", /) -> int:
+        """The tier for a percentile, 0 the cheapest; `mode` leans to the cheap (`fast`) or able (`accurate`) side.
+
+        Raises:
+            ConfigurationError: the mode is unknown.
+        """
+
+    def tier_of_silence(self, middle: int, /) -> int:
+        """The tier of a text that there is nothing to judge by: `middle`, as far as the shares allow it."""
+
+    def count(self, position: float | None, tier: int, free: bool, /) -> None:
+        """Remember a score and the tier it got; the cuts answer for those where they were free to choose."""
+
+    @property
+    def taken(self) -> list[int]:
+        """Requests that each tier got."""
+
+    @property
+    def counted(self) -> int:
+        """Requests for which the cuts were free to choose."""
+
+    def state(self) -> tuple[list[float], list[float], int]:
+        """The state that `restore` brings back: weights of the histogram, excess per cut, requests counted."""
+
+    def restore(self, steps: list[float], excess: list[float], counted: int, /) -> None:
+        """Bring back a state of the same tiers.
+
+        Raises:
+            ConfigurationError: it does not fit.
+        """
+
+def apgr(scores: list[float], gains: list[float], /) -> float:
+    """Area under the recovered share of the gain, when the highest scores go to the stronger model first.
+
+    Raises:
+        ConfigurationError: the two differ in length, or are empty.
+    """

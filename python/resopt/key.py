@@ -22,6 +22,8 @@ from resopt._core import KeySpace, RequestShape
 from resopt.errors import ConfigurationError, InvalidRequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from resopt.types import Request
 
 Matching = Literal["folded", "exact"]
@@ -153,7 +155,7 @@ class RequestKey:
         ConfigurationError: an argument is of the wrong type or unknown.
     """
 
-    __slots__ = ("_folded", "_key", "_policy", "_shapes")
+    __slots__ = ("_folded", "_key", "_policy", "_shapes", "_vary")
 
     def __init__(
         self,
@@ -174,21 +176,27 @@ class RequestKey:
             raise ConfigurationError(f"policy must be a str or a tuple of str, not {policy!r}")
         self._key = KeySpace(namespace, secret).request
         self._policy = versions
+        self._vary: Callable[[Request], tuple[str, ...]] | None = None
         self._folded = matching == "folded"
         self._shapes = {api: RequestShape(api, shape.messages, list(shape.ignored)) for api, shape in SHAPES.items()}
 
-    def under(self, policy: tuple[str, ...]) -> RequestKey:
-        """The same keys under further policies."""
+    def under(self, policy: tuple[str, ...], vary: Callable[[Request], tuple[str, ...]] | None = None) -> RequestKey:
+        """The same keys under further policies, and under those that `vary` has for a request."""
         twin = copy(self)
         twin._policy = (*self._policy, *policy)  # noqa: SLF001 - of its own class
+        twin._vary = vary or self._vary  # noqa: SLF001
         return twin
 
-    def scoped(self, request: Request, policy: str, *, personal: bool = False) -> bytes:
-        """The key of all that `request` is asked with: of the questions that may meet under `policy`."""
+    def scoped(self, request: Request, policy: str, *, personal: bool = False, of: Request | None = None) -> bytes:
+        """The key of all that `request` is asked with: of the questions that may meet under `policy`.
+
+        `of` is the request as it came, where this one is what was left of it: it says what is switched on.
+        """
         scope = request.scope
         user = scope.user if personal else None
         shape = self._shapes[request.api]
-        policies = (*self._policy, "meaning", policy)
+        varying = () if self._vary is None else self._vary(request if of is None else of)
+        policies = (*self._policy, *varying, "meaning", policy)
         return self._key(shape, request.body, scope.namespace, scope.tenant, user, policies, False)  # noqa: FBT003
 
     def __call__(self, request: Request, *, personal: bool = False) -> bytes:
@@ -211,7 +219,8 @@ class RequestKey:
         shape = self._shapes.get(request.api)
         if shape is None:
             shape = RequestShape(request.api)
-        return self._key(shape, request.body, scope.namespace, scope.tenant, user, self._policy, self._folded)
+        policy = self._policy if self._vary is None else (*self._policy, *self._vary(request))
+        return self._key(shape, request.body, scope.namespace, scope.tenant, user, policy, self._folded)
 
 
 def key(value: Any, *, namespace: str = "", secret: bytes | None = None) -> bytes:

@@ -70,6 +70,15 @@ class Stage(Protocol):
 
 
 @runtime_checkable
+class Varying(Protocol):
+    """A stage whose choice depends on more than request and policy, such as what the running code wishes for."""
+
+    def vary(self, request: Request) -> str:
+        """Those circumstances, for the key; empty when they are the ordinary ones. Called for every request."""
+        ...
+
+
+@runtime_checkable
 class Ticket(Protocol):
     """Leave to make one call, to be settled exactly once, whatever became of it."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from resopt.errors import ConfigurationError, ResoptError
-from resopt.stage import Gate, Prepared, Stage, Ticket
+from resopt.stage import Gate, Prepared, Stage, Ticket, Varying
 from resopt.types import Billed, Detour, Request, Response, Step, Trace
 
 if TYPE_CHECKING:
@@ -99,6 +99,22 @@ class Stages:
         """The versions of the stages' settings, for keys."""
         return tuple(f"{stage.name}:{stage.policy}" for stage in self.stages)
 
+    @property
+    def vary(self) -> Callable[[Request], tuple[str, ...]] | None:
+        """What circumstances beside the request can change its answer, by the stages that know of any, for keys.
+
+        A stage says so by `vary(request)`, empty when nothing is out of the ordinary; None when no stage has that.
+        """
+        known = [(stage.name, stage.vary) for stage in self.stages if isinstance(stage, Varying)]
+        if not known:
+            return None
+
+        def varied(request: Request) -> tuple[str, ...]:
+            said = ((name, vary(request)) for name, vary in known)
+            return tuple(f"{name} {circumstances}" for name, circumstances in said if circumstances)
+
+        return varied
+
     def blocking(self) -> Stages:
         """The same for callers that block."""
         twin = Stages(self._accounts, self.stages, (), self._enabled)
@@ -154,8 +170,8 @@ class Stages:
         try:
             for gate in self.gates:
                 passes.tickets.append((gate.name, await gate.enter(request)))
-        except BaseException as error:
-            passes.settle(None, error)
+        except BaseException:
+            passes.settle(None, ResoptError("another gate was closed, or nobody waited: the call was never made"))
             raise
         return passes
 
@@ -186,6 +202,30 @@ class Stages:
         except Exception as error:  # noqa: BLE001 - invariant 8
             journey.steps = (*journey.steps, self._accounts.skip(name, error))
             return None
+
+
+class Gated:
+    """A provider behind the gates of a pipeline, for calls of resopt's own that no stage may change.
+
+    Args:
+        stages: whose gates.
+        provider: who is asked.
+    """
+
+    def __init__(self, stages: Stages, provider: Any) -> None:
+        self._stages, self._provider = stages, provider
+        self.name: str = provider.name
+
+    async def complete(self, request: Request) -> Response:
+        """Ask, if the gates let it pass."""
+        passes = await self._stages.enter(request)
+        try:
+            response: Response = await self._provider.complete(request)
+        except BaseException as error:
+            passes.settle(None, error)
+            raise
+        passes.settle(response, None)
+        return response
 
 
 class Passes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from resopt.cli.eval_routing import routing
 from resopt.cli.eval_semantic import semantic
 from resopt.cli.eval_traps import traps
 
@@ -13,6 +14,7 @@ evaluate = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+evaluate.command("routing")(routing)
 evaluate.command("semantic")(semantic)
 evaluate.command("traps")(traps)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from resopt.cli.replay_meaning import SemanticProfile  # noqa: TC001 - typer reads the annotations at run time
+from resopt.cli.replay_prompts import PromptLevel  # noqa: TC001 - typer reads the annotations at run time
 from resopt.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ def replay(
         Path | None,
         typer.Option(help="Write the pairs of questions that were hardest to decide here, for a person to label."),
     ] = None,
+    prompts: Annotated[
+        PromptLevel, typer.Option(help="Show by rule what shorter prompts would save on the calls that go upstream.")
+    ] = "off",
     model: Annotated[str, typer.Option(help="The model of rows that name none.")] = "gpt-4o",
     price: Annotated[
         list[str] | None,
@@ -83,6 +87,7 @@ def replay(
         freshness=freshness == "on",
         answer_tokens=answer_tokens,
         semantic=semantic,
+        prompts=prompts,
     )
     if pairs is not None and semantic == "off":
         raise ConfigurationError("--pairs needs --semantic strict or balanced: without it no pair is decided")

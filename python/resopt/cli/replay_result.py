@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from resopt.cli.replay_meaning import MeaningFigures, SemanticProfile
+from resopt.cli.replay_prompts import PromptLevel, PromptSavings
 from resopt.cli.traffic import BadRow
 from resopt.key import Matching
 from resopt.metrics.report import Latency, Report
@@ -25,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     freshness: bool = True
     answer_tokens: int = 200
     semantic: SemanticProfile = "off"
+    prompts: PromptLevel = "off"
 
 
 class RuleFigures(msgspec.Struct, kw_only=True):
@@ -80,6 +82,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
         seconds: what the replay itself took.
         report: the ledger's report.
         semantic: what was answered in other words; None when that was off.
+        prompts: what shorter prompts would have saved on the calls upstream; None when that was not asked.
     """
 
     settings: Settings
@@ -105,6 +108,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     report: Report
     semantic: MeaningFigures | None = None
+    prompts: PromptSavings | None = None
 
     def share(self, hits: int) -> float:
         """So many hits as a share of the rows."""

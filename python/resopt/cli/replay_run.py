@@ -14,6 +14,7 @@ from resopt.cache.admission import Plan, unfit
 from resopt.cache.memory import Cache
 from resopt.cache.response import ResponseCache
 from resopt.cli.replay_meaning import MeaningTally
+from resopt.cli.replay_prompts import PromptTally
 from resopt.cli.replay_result import Freshening, Replayed, RuleFigures, Settings, Treatment
 from resopt.cli.traffic import Ask, BadRow, Stand, TrafficError
 from resopt.errors import UnkeyableError
@@ -68,6 +69,7 @@ class Replay:
         self.clock = ManualClock()
         self.cache = self._cache(settings)
         self.meaning = None if settings.semantic == "off" else MeaningTally()
+        self.prompts = None if settings.prompts == "off" else PromptTally(settings.prompts)
         self.ledger = Ledger(prices, clock=lambda: self.now, keep=0, cache=self.cache.figures)
         self.stand = Stand(settings.answer_tokens)
         self.exact = Shadow(settings, self.clock) if settings.matching == "folded" else None
@@ -137,6 +139,8 @@ class Replay:
             self.meaning.count(found, None if ask.response is None else ask.response.text)
         plan = self.cache.plan(request, key)
         if found is None:
+            if self.prompts is not None:
+                self.prompts.count(request)
             answer = self.stand.answer(ask, self.now)
             self.cache.admit(request, answer, plan)
         else:
@@ -260,4 +264,5 @@ class Replay:
             seconds=seconds,
             report=self.ledger.summary(),
             semantic=None if self.meaning is None else self.meaning.figures(self._hits["semantic"]),
+            prompts=None if self.prompts is None else self.prompts.savings(),
         )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from resopt.cli.replay_meaning import MeaningFigures
+    from resopt.cli.replay_prompts import PromptSavings
     from resopt.cli.replay_result import Freshening, Replayed
 
 _RULES = 12
@@ -26,6 +27,8 @@ def show(console: Console, result: Replayed, name: str) -> None:
         tables.append(_meaning(result.semantic))
     if result.freshness is not None:
         tables.append(_freshness(result.freshness))
+    if result.prompts is not None:
+        tables.append(_prompts(result.prompts))
     if result.report.priced_requests:
         tables.append(_money(result))
     if result.latency_rows:
@@ -102,6 +105,18 @@ def _freshness(freshness: Freshening) -> Table:
         table.add_row("", f"all {treatment}", f"{rows:,}", f"{lost:,}")
     net = freshness.hits_lost - freshness.hits_gained
     table.add_row("All", f"{freshness.hits_gained:,} hits gained instead", f"{freshness.rows:,}", f"{net:,} net")
+    return table
+
+
+def _prompts(savings: PromptSavings) -> Table:
+    table = _table(f"Prompts, {savings.level}", "tokens saved", "share of the input")
+    whole = max(savings.tokens, 1)
+    for rule, tokens in list(savings.by_rule.items())[:_RULES]:
+        table.add_row(f"  {rule}", f"{tokens:,}", share(tokens / whole))
+    name = f"All rules, {savings.shortened:,} of {savings.requests:,} calls upstream"
+    table.add_row(name, f"{savings.tokens_saved:,}", share(savings.tokens_saved / whole), style="bold")
+    if savings.left_alone:
+        table.add_row(f"left alone in a cached prefix: {savings.left_alone:,} texts", "", "")
     return table
 
 

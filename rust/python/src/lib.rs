@@ -10,9 +10,13 @@ mod index;
 mod key;
 mod normalise;
 mod partition;
+mod prompt;
+mod route;
+mod sequential;
 mod signature;
 mod sketch;
 mod store;
+mod tokens;
 mod verify;
 
 /// The compiled core of resopt.
@@ -35,11 +39,21 @@ mod _core {
     #[pymodule_export]
     use super::partition::{Decision, Partition};
     #[pymodule_export]
+    use super::prompt::extract::{count_words, extract_context};
+    #[pymodule_export]
+    use super::prompt::rules::shorten_prompt;
+    #[pymodule_export]
+    use super::route::{Cuts, RouteModel, apgr};
+    #[pymodule_export]
+    use super::sequential::{Floor, SequentialTest, ratio_evidence};
+    #[pymodule_export]
     use super::signature::{Miss, Signature};
     #[pymodule_export]
     use super::sketch::Sketch;
     #[pymodule_export]
     use super::store::{Digest, Entry, Stats, Store};
+    #[pymodule_export]
+    use super::tokens::{ChatFamily, Encoding, text_class};
     #[pymodule_export]
     use super::verify::verify;
 

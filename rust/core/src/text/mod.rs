@@ -5,3 +5,5 @@ mod capitals;
 mod closing;
 mod fold;
 pub mod normalise;
+pub mod split;
+pub mod stem;

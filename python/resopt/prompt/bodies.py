@@ -1,0 +1,107 @@
+"""Where the texts of a body are: the beginning that all calls of a template share, and the turns behind it.
+
+Only texts are touched, never images, tool definitions, calls or the model's own words. A body is never changed: what is
+replaced is copied on the way down to it.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Place: TypeAlias = tuple[str | int, ...]
+"""The keys and indices that lead to a text in a body."""
+
+Kind: TypeAlias = Literal["head", "user", "result"]
+APIS = ("openai.chat", "openai.responses", "anthropic.messages")
+_TEXT_PARTS = ("text", "input_text")
+_KINDS: dict[str, Kind] = {"system": "head", "developer": "head", "user": "user", "tool": "result"}
+
+
+class Spot(msgspec.Struct, frozen=True):
+    """A text of a body.
+
+    Attributes:
+        place: where it is.
+        text: the text.
+        kind: `head` for system prompts, `user` for the user's words, `result` for what a tool returned.
+        turn: how many messages of the model stand before it.
+        fresh: it entered with this call: no message of the model stands behind it.
+    """
+
+    place: Place
+    text: str
+    kind: Kind
+    turn: int
+    fresh: bool
+
+
+def spots(body: dict[str, Any], api: str) -> list[Spot]:
+    """The texts of a body that may be shortened, in the order in which they are read."""
+    name = "input" if api == "openai.responses" else "messages"
+    messages = body.get(name)
+    listed: list[Any] = messages if isinstance(messages, list) else []
+    turns = list(accumulate(map(_is_models, listed)))
+    last = turns[-1] if turns else 0
+    found: list[Spot] = []
+    for head in ("system", "instructions"):
+        _read(body.get(head), (head,), "head", found, last, last)
+    if isinstance(messages, str):
+        _read(messages, (name,), "user", found, last, last)
+    for at, turn in enumerate(turns):
+        message = listed[at] if isinstance(listed[at], dict) else {}
+        role = message.get("role")
+        if message.get("type") == "function_call_output":
+            _read(message.get("output"), (name, at, "output"), "result", found, turn, last)
+        elif role in _KINDS:
+            _read(message.get("content"), (name, at, "content"), _KINDS[role], found, turn, last)
+    return found
+
+
+def _is_models(message: Any) -> bool:
+    """Whether a message is the model's: an answer, or a call of a tool."""
+    if not isinstance(message, dict):
+        return True  # an object of a client library: what it is cannot be told, so nothing before it is fresh
+    return message.get("role") in ("assistant", "model") or message.get("type") in ("function_call", "reasoning")
+
+
+def _read(content: Any, place: Place, kind: Kind, found: list[Spot], turn: int, last: int) -> None:
+    if isinstance(content, str):
+        if content:
+            found.append(Spot(place, content, kind, turn, turn == last))
+    elif isinstance(content, list):
+        for at, part in enumerate(content):
+            if not isinstance(part, dict):
+                continue
+            if part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str) and part["text"]:
+                found.append(Spot((*place, at, "text"), part["text"], kind, turn, turn == last))
+            elif part.get("type") == "tool_result":
+                _read(part.get("content"), (*place, at, "content"), "result", found, turn, last)
+
+
+def replaced(body: dict[str, Any], texts: dict[Place, str]) -> dict[str, Any]:
+    """The body with other texts in some places."""
+    changed: Any = body
+    for place, text in texts.items():
+        changed = _put(changed, place, text)
+    result: dict[str, Any] = changed
+    return result
+
+
+def _put(value: Any, place: Place, text: str) -> Any:
+    if not place:
+        return text
+    copy: Any = dict(value) if isinstance(value, dict) else list(value)
+    copy[place[0]] = _put(value[place[0]], place[1:], text)
+    return copy
+
+
+def tools_text(body: dict[str, Any], encode: Callable[[Any], bytes]) -> str:
+    """The tools of a body as text, for counting."""
+    tools = body.get("tools")
+    return encode(tools).decode() if tools else ""

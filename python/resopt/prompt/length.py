@@ -1,0 +1,164 @@
+"""`AnswerLength`: how long the answers of a template are, and from that how long the next may be.
+
+Per template and model a running quantile of output tokens, with head-room, caps what the provider may write: a runaway
+answer ends early, an ordinary one never meets the cap. An answer that did is asked for once more without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from resopt._core import Sketch
+from resopt.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from resopt.types import Request, Response
+
+_FIELDS = {
+    "openai.chat": ("max_completion_tokens", "max_tokens"),
+    "openai.responses": ("max_output_tokens",),
+    "anthropic.messages": ("max_tokens",),
+}
+"""Where each shape says how long an answer may be; the first is the one we set."""
+
+_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "incomplete"})
+_LEAST_CAP = 64
+_DIGITS = re.compile(r"\d+")
+_TEMPLATES = 4096
+_PENDING = 4096
+
+
+class _Template:
+    """What is known of one template: its answers' lengths, and by how much caps proved too low."""
+
+    __slots__ = ("lengths", "room")
+
+    def __init__(self, room: float) -> None:
+        self.lengths = Sketch(0.02, 256)
+        self.room = room
+
+
+class AnswerLength:
+    """Caps answers at what their template has needed so far, with head-room.
+
+    Thread-safe and bounded: the 4,096 templates used last are kept. A template is the model, the system prompt, the
+    tools and the response format; without a system prompt, the first line of the question with its numbers left out.
+
+    Args:
+        quantile: of the answers' lengths, on which the cap is based.
+        head_room: by what it is multiplied.
+        least: answers after which a template has a cap.
+
+    Raises:
+        ConfigurationError: an argument is of the wrong type or out of range.
+    """
+
+    def __init__(self, *, quantile: float = 0.99, head_room: float = 1.5, least: int = 50) -> None:
+        _number("quantile", quantile, 0.5, 1.0)
+        _number("head_room", head_room, 1.0, 100.0)
+        if type(least) is not int or least < 1:
+            raise ConfigurationError(f"least must be a whole number from 1 up, not {least!r}")
+        self.quantile, self.head_room, self.least = float(quantile), float(head_room), least
+        self.repeated = 0
+        self._templates: OrderedDict[bytes, _Template] = OrderedDict()
+        self._sent: OrderedDict[int, tuple[dict[str, Any], dict[str, Any]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def plan(self, request: Request) -> int | None:
+        """The cap for a request's answer, or None where it gets none.
+
+        There is none for a template seen too rarely, for streams (what was cut off could not be taken back), or where
+        the caller has set a lower one.
+        """
+        if request.api not in _FIELDS or request.body.get("stream"):
+            return None
+        with self._lock:
+            template = self._templates.get(_template_of(request))
+            if template is None or template.lengths.count < self.least:
+                return None
+            length = template.lengths.quantile(self.quantile)
+            room = template.room
+        cap = max(_LEAST_CAP, math.ceil((length or 0) * room))
+        own = _own_cap(request)
+        return None if own is not None and (own <= cap or not request.api.startswith("anthropic")) else cap
+
+    def capped(self, request: Request) -> Request:
+        """The request with its cap, or the request itself where it gets none."""
+        cap = self.plan(request)
+        if cap is None:
+            return request
+        body = {**request.body, _FIELDS[request.api][0]: cap}
+        with self._lock:
+            self._sent[id(body)] = (body, request.body)
+            while len(self._sent) > _PENDING:
+                self._sent.popitem(last=False)
+        return msgspec.structs.replace(request, body=body)
+
+    def must_repeat(self, request: Request, response: Response) -> Request | None:
+        """The request to send once more, without our cap, when that cut its answer off; None when the answer will do.
+
+        Args:
+            request: what was sent, as `capped` made it.
+            response: what came.
+        """
+        if response.finish_reason not in _CUT:
+            return None
+        with self._lock:
+            sent = self._sent.pop(id(request.body), None)
+            if sent is None or sent[0] is not request.body:
+                return None
+            self.repeated += 1
+            template = self._templates.get(_template_of(request))
+            if template is not None:
+                template.room = min(template.room * 1.5, 100.0)
+        return msgspec.structs.replace(request, body=sent[1])
+
+    def learn(self, request: Request, response: Response) -> None:
+        """Take note of an answer's length; one that was cut off says nothing of it."""
+        if request.api not in _FIELDS:
+            return
+        if response.finish_reason in _CUT or response.usage is None:
+            return
+        key = _template_of(request)
+        with self._lock:
+            self._sent.pop(id(request.body), None)
+            template = self._templates.pop(key, None) or _Template(self.head_room)
+            self._templates[key] = template
+            while len(self._templates) > _TEMPLATES:
+                self._templates.popitem(last=False)
+            template.lengths.add(float(response.usage.output_tokens))
+
+
+def _own_cap(request: Request) -> int | None:
+    caps = [request.body.get(field) for field in _FIELDS[request.api]]
+    return min((cap for cap in caps if type(cap) is int), default=None)
+
+
+def _template_of(request: Request) -> bytes:
+    body = request.body
+    messages = body.get("messages", body.get("input"))
+    listed = messages if isinstance(messages, list) else []
+    head = [
+        message.get("content")
+        for message in listed
+        if isinstance(message, dict) and message.get("role") in ("system", "developer")
+    ]
+    head += [body.get("system"), body.get("instructions")]
+    if not any(head):
+        head = [_DIGITS.sub("", (request.question or "").partition("\n")[0])[:200]]
+    shape = [request.api, request.model, head, body.get("tools"), body.get("response_format"), body.get("text")]
+    shape += [body.get("reasoning_effort"), body.get("reasoning"), body.get("thinking")]
+    return hashlib.blake2b(msgspec.json.encode(shape, enc_hook=repr), digest_size=16).digest()
+
+
+def _number(name: str, value: object, low: float, high: float) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not low <= value <= high:  # type: ignore[operator]
+        raise ConfigurationError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")

@@ -1,0 +1,201 @@
+"""Cascades: the cheap model first, and a stronger one only when the answer itself says that it is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from resopt.errors import ConfigurationError, RoutingError
+from resopt.route.asking import Upstream, drive, sent_to
+from resopt.route.attempts import CascadeResult, Escalations
+from resopt.route.checks import STANDARD, Check
+from resopt.route.climb import Climb
+from resopt.route.complexity import check_text
+from resopt.route.router import ModelRouter
+from resopt.route.tier import Tier, is_dollars, is_seconds, is_share
+from resopt.route.verdict import Examiner
+from resopt.route.wishes import current, routing
+from resopt.stage import Prepared
+from resopt.types import PICODOLLARS, Request, Response, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from resopt.route.answers import AnswerScorer
+    from resopt.route.wishes import Wishes
+
+TIERS = (Tier("fast", "gpt-4o-mini"), Tier("powerful", "gpt-4o"))
+"""Who is asked when no tiers are named."""
+
+
+class CostAwareRouter:
+    """Asks a cheap model, looks at the answer, and asks a stronger one when it will not do.
+
+    An answer is looked at by the cheapest means first: checks (empty, cut off, refused, not the JSON asked for, going
+    round in circles, no result, numbers that do not fit), a scorer fitted on your own labels, a judge. Every attempt is
+    billed and kept. Where cheap answers fail so often that beginning with them costs more than it saves, the cascade
+    begins higher up: that is decided per request, by expected cost at equal quality. A stream is never switched: its
+    request goes to the one tier that a plain router would choose.
+
+    It is a stage of the pipeline too: `AsyncOptimizer(provider, stages=[cascade])`; there checks and scorer look at the
+    answers, because a stage must not wait for a judge.
+
+    Args:
+        budget_per_request: dollars that all attempts at one request may be expected to cost; None for no limit.
+        quality_threshold: quality from 0 to 1 from which an answer will do.
+        tiers: from the cheapest to the most able; gpt-4o-mini and gpt-4o when None.
+        prices: a `PriceBook`; needed when there is a budget.
+        provider: who is asked; tiers may bring a `call` of their own.
+        checks: in the order of what they cost; `resopt.route.checks.STANDARD` when None.
+        scorer: an `AnswerScorer` fitted on your own labels.
+        judge: takes (question, answer, context), returns 0 to 1; may be async. Asked only what the others let pass.
+        max_attempts: calls at most.
+        deadline: seconds for all attempts together; None for no limit.
+        router: a `ModelRouter` over the same tiers, whose score and health count; one of its own when None.
+        clock: seconds, monotonic.
+
+    Raises:
+        ConfigurationError: an argument is of the wrong type or out of range.
+    """
+
+    name = "route"
+
+    def __init__(
+        self,
+        budget_per_request: float | None = 0.01,
+        quality_threshold: float = 0.85,
+        *,
+        tiers: Sequence[Tier] | None = None,
+        prices: Any = None,
+        provider: Any = None,
+        checks: Sequence[Check] | None = None,
+        scorer: AnswerScorer | None = None,
+        judge: Callable[..., Any] | None = None,
+        max_attempts: int = 3,
+        deadline: float | None = None,
+        router: ModelRouter | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if budget_per_request is not None and not is_dollars(budget_per_request):
+            raise ConfigurationError(f"budget_per_request must be dollars above 0 or None, not {budget_per_request!r}")
+        if not is_share(quality_threshold):
+            raise ConfigurationError(f"quality_threshold must lie between 0 and 1, not {quality_threshold!r}")
+        if type(max_attempts) is not int or max_attempts < 1:
+            raise ConfigurationError(f"max_attempts must be a whole number above 0, not {max_attempts!r}")
+        if deadline is not None and not is_seconds(deadline):
+            raise ConfigurationError(f"deadline must be seconds above 0 or None, not {deadline!r}")
+        self.budget = None if budget_per_request is None else round(budget_per_request * PICODOLLARS)
+        self.quality_threshold = quality_threshold
+        if router is not None and (tiers is not None or prices is not None or provider is not None):
+            raise ConfigurationError("give a router, or tiers with prices and provider, not both")
+        self.router = ModelRouter(tiers or TIERS, prices=prices, provider=provider) if router is None else router
+        checks = STANDARD if checks is None else tuple(checks)
+        for check in checks:
+            if not isinstance(check, Check):
+                raise ConfigurationError(f"checks must be Check(name, takes, test), not {type(check).__name__}")
+        self.max_attempts, self.deadline, self.clock = max_attempts, deadline, clock
+        self.tiers, self.health = self.router.tiers, self.router.health
+        self.examiner = Examiner(checks, scorer, judge, self.quality_threshold)
+        self.escalations = Escalations(len(self.tiers))
+        settings = (self.router.policy, self.budget, quality_threshold, max_attempts, [each.name for each in checks])
+        self.policy = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
+
+    async def execute_with_fallback(self, query: Request | str, **wishes: Any) -> tuple[Response, float | None, str]:
+        """Ask a question, with stronger models behind.
+
+        Args:
+            query: a question, or a `Request`.
+            **wishes: as `routing` takes them.
+
+        Returns:
+            The response (`.text` is the answer), the dollars of all attempts (None where a price or the usage is
+            unknown), and the model that gave the answer.
+
+        Raises:
+            RoutingError: no tier may serve it, or not even the cheapest fits the budget.
+            ConfigurationError: there is nobody to ask, or a budget but no price.
+            ProviderError: every attempt failed.
+        """
+        result = await self.execute(query, **wishes)
+        return result.response, result.dollars, result.model
+
+    async def execute(self, query: Request | str, **wishes: Any) -> CascadeResult:
+        """The same with every attempt; see `execute_with_fallback`."""
+        with routing(**wishes):
+            climb = self.climb(query, current.get())
+        return await climb.run(blocking=False)
+
+    def execute_blocking(self, query: Request | str, **wishes: Any) -> CascadeResult:
+        """The same, blocking; a deadline is looked at between attempts."""
+        with routing(**wishes):
+            return drive(self.climb(query, current.get()).run(blocking=True))
+
+    def climb(self, query: Request | str, wishes: Wishes) -> Climb:
+        """The way up for one request, not yet begun."""
+        request = query if isinstance(query, Request) else Request.chat(check_text(query), model="auto")
+        return Climb(self, request, wishes)
+
+    @property
+    def upstream(self) -> Upstream:
+        """Who is asked."""
+        return self.router.upstream
+
+    def prepare(self, request: Request) -> Prepared | None:
+        """The request with the first model in it; None when its model is pinned. For the pipeline.
+
+        Raises:
+            RoutingError: no tier may serve it, by the caller's wishes, or it asks for no model by name.
+        """
+        if request.body.get("stream"):
+            return self.router.prepare(request)
+        wishes = current.get()
+        if self.router.is_pinned(request, wishes):
+            return None
+        try:
+            climb = Climb(self, request, wishes)
+        except RoutingError as error:
+            return self.router.left_alone(request, wishes, error)
+        tier = self.tiers[climb.place]
+        self.router.take(climb.choice, climb.place)
+        sent = sent_to(request, tier.model)
+        step = Step("route", tier.model, climb.start)
+        return Prepared(sent, step, mechanism=None if sent is request else "route")
+
+    def again(self, request: Request, response: Response) -> Prepared | None:
+        """The next stronger model when an answer will not do. For the pipeline."""
+        place = next((place for place, tier in enumerate(self.tiers) if tier.model == request.model), None)
+        wishes = current.get()
+        if place is None or wishes.pin:
+            return None
+        try:
+            climb = Climb(self, request, wishes)
+        except RoutingError:  # it was left alone
+            return None
+        verdict = self.examiner.cheaply(request, response)
+        failed = verdict.quality < self.quality_threshold
+        self.escalations.count(place, climb.percentile, failed=failed)
+        above = climb.above(place)
+        if not failed or above is None or place + 1 >= self.max_attempts:
+            return None
+        spent = self.upstream.cost(request.model, response)
+        if not climb.affords(above, None if spent is None else spent + climb.expected_below(place)):
+            return None
+        model = self.tiers[above].model
+        return Prepared(sent_to(request, model), Step("route", model, str(verdict)), mechanism="route")
+
+    def learn(self, request: Request, response: Response) -> None:
+        """Take note of what came for what was sent."""
+        self.router.learn(request, response)
+
+    def vary(self, request: Request) -> str:
+        """The wishes of the running code, which are part of the key."""
+        return self.router.vary(request)
+
+    def close(self) -> None:
+        """Close what `execute_blocking` opened."""
+        self.router.close()
+
+    async def aclose(self) -> None:
+        """Close what was opened, from async code; the provider is yours to close."""
+        await self.router.aclose()

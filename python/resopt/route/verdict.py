@@ -1,0 +1,108 @@
+"""How good an answer is, by the cheapest means that can tell: checks, then a fitted scorer, then a judge."""
+
+from __future__ import annotations
+
+import inspect as python_inspect
+import math
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from resopt.errors import ConfigurationError
+from resopt.route.checks import Fault, inspect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from resopt.route.answers import AnswerScorer
+    from resopt.route.checks import Check
+    from resopt.types import Request, Response
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """How good an answer is.
+
+    Attributes:
+        quality: 1 (nothing against it) to 0 (unusable).
+        by: what said so: `checks`, `scorer` or `judge`.
+        faults: what the checks found.
+        reason: the judge's, where it gave one.
+        cost: picodollars that judging cost; None when it is unknown.
+    """
+
+    quality: float
+    by: str
+    faults: tuple[Fault, ...] = ()
+    reason: str = ""
+    cost: int | None = 0
+
+    def __str__(self) -> str:
+        found = "; ".join(fault.why for fault in self.faults) or self.reason
+        return f"quality {self.quality:.2f} by {self.by}" + (f": {found}" if found else "")
+
+
+class Examiner:
+    """Judges answers, and asks the dearer means only what the cheaper ones let pass.
+
+    Args:
+        checks: in the order of what they cost.
+        scorer: an `AnswerScorer`; its word replaces what the checks merely took off.
+        judge: takes (question, answer, context) and returns a number from 0 to 1, a pair of it and a reason, or
+            something with `score`, `reason` and `cost` (picodollars); None and NaN are no verdict. May be async.
+        threshold: quality from which an answer will do.
+
+    Raises:
+        ConfigurationError: the scorer or the judge cannot be used.
+    """
+
+    def __init__(
+        self,
+        checks: Sequence[Check],
+        scorer: AnswerScorer | None,
+        judge: Callable[..., Any] | None,
+        threshold: float,
+    ) -> None:
+        if scorer is not None and not callable(getattr(scorer, "score", None)):
+            raise ConfigurationError(f"scorer must be an AnswerScorer or None, not {type(scorer).__name__}")
+        if judge is not None and not callable(judge):
+            raise ConfigurationError(f"judge must be callable or None, not {type(judge).__name__}")
+        self._checks, self._scorer, self._judge, self._threshold = tuple(checks), scorer, judge, threshold
+
+    def cheaply(self, request: Request, response: Response) -> Verdict:
+        """What checks and scorer say; asks nobody."""
+        quality, faults = inspect(self._checks, request, response)
+        if quality <= 0.0 or self._scorer is None or not response.text:
+            return Verdict(quality, "checks", faults)
+        return Verdict(self._scorer.score(request.question or "", response.text), "scorer", faults)
+
+    async def fully(self, request: Request, response: Response, *, blocking: bool) -> Verdict:
+        """What they say, and the judge where they have nothing against the answer.
+
+        Raises:
+            ConfigurationError: the judge is async and the caller blocks.
+        """
+        verdict = self.cheaply(request, response)
+        if self._judge is None or verdict.quality < self._threshold or not response.text:
+            return verdict
+        said = self._judge(request.question or "", response.text, None)
+        if python_inspect.isawaitable(said):
+            if blocking:
+                close = getattr(said, "close", None)
+                if close is not None:
+                    close()
+                raise ConfigurationError("the judge is async: use the async face of the router")
+            said = await said
+        return _judged(verdict, said)
+
+
+def _judged(verdict: Verdict, said: Any) -> Verdict:
+    cost = getattr(said, "cost", 0)
+    reason = getattr(said, "reason", "")
+    score = getattr(said, "score", said)
+    if isinstance(score, tuple) and len(score) == 2:
+        score, reason = score
+    if isinstance(score, bool):
+        score = float(score)
+    if not isinstance(score, int | float) or math.isnan(score):
+        return msgspec.structs.replace(verdict, cost=cost, reason="the judge had no verdict")
+    return Verdict(min(1.0, max(0.0, float(score))), "judge", verdict.faults, str(reason or ""), cost)

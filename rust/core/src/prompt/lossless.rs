@@ -1,0 +1,230 @@
+//! Level *lossless*: the same content in fewer signs. Blanks, padding, pretty-printed JSON, repetition, decoration.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use super::edit::Edit;
+use super::json::compact;
+use super::protect::{Protected, lines};
+
+/// A repeated block shorter than this many letters and digits is kept: a label may well stand there twice.
+const LEAST_REPEATED: usize = 40;
+
+/// All edits of level *lossless* but those of repetition, which may overlap them: see [`repeated`].
+pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
+    let mut all = Vec::new();
+    for json in &protected.json {
+        let value = &text[json.clone()];
+        let small = compact(value);
+        if small.len() < value.len() {
+            all.push(Edit::new(json.clone(), small, "json", all.len()));
+        }
+    }
+    let every: Vec<Range<usize>> = lines(text).collect();
+    let columns = in_columns(text, &every);
+    let touched = |range: &Range<usize>| {
+        protected.verbatim.touch(range)
+            || protected
+                .json
+                .iter()
+                .any(|json| json.start < range.end && range.start < json.end)
+    };
+    for (index, line) in every.iter().enumerate() {
+        let content = &text[line.clone()];
+        if touched(line) {
+            continue;
+        }
+        if content.trim().is_empty() {
+            blank_line(&every, index, text, &touched, &mut all);
+        } else if content.trim_start().starts_with('|')
+            && content.trim_end().ends_with('|')
+            && content.matches('|').count() > 2
+        {
+            table_row(text, line, &mut all);
+        } else if let Some(short) = decoration(content) {
+            all.push(Edit::new(line.clone(), short, "decoration", all.len()));
+        } else {
+            blanks(text, line, columns[index], &mut all);
+        }
+    }
+    comments(text, protected, &mut all);
+    // Blanks between quotation marks, in tagged documents and in placeholders are somebody's own.
+    all.retain(|edit| !edit.rule.contains("blank") || !protected.words.touch(&edit.range));
+    all
+}
+
+/// A blank line after another, before the first line or behind the last goes; blanks in one go too.
+fn blank_line(
+    every: &[Range<usize>],
+    index: usize,
+    text: &str,
+    touched: &impl Fn(&Range<usize>) -> bool,
+    all: &mut Vec<Edit>,
+) {
+    let line = &every[index];
+    let previous = index.checked_sub(1).map(|before| &every[before]);
+    let after_blank = previous.is_none_or(|before| text[before.clone()].trim().is_empty() && !touched(before));
+    let last = index + 1 == every.len();
+    if after_blank && !last {
+        all.push(Edit::new(line.start..line.end + 1, "", "blank lines", all.len()));
+    } else if last && index > 0 {
+        let start = previous.map_or(line.start, |before| before.end);
+        all.push(Edit::new(start..line.end, "", "blank lines", all.len()));
+    } else if line.start < line.end {
+        all.push(Edit::new(line.clone(), "", "blanks", all.len()));
+    }
+}
+
+fn table_row(text: &str, line: &Range<usize>, all: &mut Vec<Edit>) {
+    let content = &text[line.clone()];
+    let cells: Vec<String> = content
+        .trim()
+        .split('|')
+        .map(|cell| {
+            let cell = cell.trim();
+            let rule = cell.len() > 1 && cell.trim_matches(':').bytes().all(|byte| byte == b'-') && cell.contains('-');
+            if rule {
+                let (left, right) = (cell.starts_with(':'), cell.ends_with(':'));
+                format!("{}-{}", if left { ":" } else { "" }, if right { ":" } else { "" })
+            } else {
+                cell.to_owned()
+            }
+        })
+        .collect();
+    let small = cells.join("|");
+    if small.len() < content.len() {
+        all.push(Edit::new(line.clone(), small, "table", all.len()));
+    }
+}
+
+/// A line of one repeated sign, shortened to three.
+fn decoration(line: &str) -> Option<String> {
+    let line = line.trim_end();
+    let first = line.chars().next()?;
+    let rule = line.len() > 5 && "-=*_#~+".contains(first) && line.chars().all(|character| character == first);
+    rule.then(|| first.to_string().repeat(3))
+}
+
+/// For each line, whether at least two lines of its block are set in columns.
+fn in_columns(text: &str, every: &[Range<usize>]) -> Vec<bool> {
+    let mut found = Vec::with_capacity(every.len());
+    for block in every.split_inclusive(|line| text[line.clone()].trim().is_empty()) {
+        let set = block.iter().filter(|line| is_columns(&text[(*line).clone()])).count();
+        found.extend(block.iter().map(|_| set > 1));
+    }
+    found
+}
+
+/// Whether a line is set in columns: a wide gap.
+fn is_columns(line: &str) -> bool {
+    line.trim().split("  ").filter(|part| !part.trim().is_empty()).count() > 1
+}
+
+/// Blanks at the end of a line, and runs of them inside it; the gaps between columns keep two.
+fn blanks(text: &str, line: &Range<usize>, columns: bool, all: &mut Vec<Edit>) {
+    let content = &text[line.clone()];
+    let trimmed = content.trim_end_matches([' ', '\t', '\r']).len();
+    // A line feed may have a carriage return of its own before it: that is no blank.
+    let end = if content.ends_with('\r') && content.len() == trimmed + 1 {
+        content.len()
+    } else {
+        trimmed
+    };
+    let indent = content.len() - content.trim_start().len();
+    let keep = if columns { "  " } else { " " };
+    let mut run: Option<usize> = None;
+    for (at, character) in content[..trimmed].char_indices().skip_while(|(at, _)| *at < indent) {
+        let blank = character == ' ' || character == '\t';
+        match (run, blank) {
+            (None, true) => run = Some(at),
+            (Some(start), false) => {
+                let gap = &content[start..at];
+                if gap.len() > keep.len() && gap != "\t" {
+                    let instead = if gap.len() < 3 || !columns {
+                        &keep[..keep.len().min(gap.len())]
+                    } else {
+                        keep
+                    };
+                    all.push(Edit::new(
+                        line.start + start..line.start + at,
+                        instead,
+                        "blanks",
+                        all.len(),
+                    ));
+                }
+                run = None;
+            }
+            _ => {}
+        }
+    }
+    if end < content.len() {
+        all.push(Edit::new(line.start + end..line.end, "", "trailing blanks", all.len()));
+    }
+}
+
+/// HTML comments on lines of their own, and entities for a blank.
+fn comments(text: &str, protected: &Protected, all: &mut Vec<Edit>) {
+    let mut at = 0;
+    while let Some(step) = text[at..].find("<!--") {
+        let start = at + step;
+        let Some(length) = text[start..].find("-->") else { break };
+        let end = start + length + 3;
+        at = end;
+        let own_line = text[..start].ends_with('\n') && text[end..].starts_with('\n');
+        if own_line && !protected.verbatim.touch(&(start..end)) && !text[start..end].contains('{') {
+            all.push(Edit::new(start..end + 1, "", "html comment", all.len()));
+        }
+    }
+    for (found, _) in text.match_indices("&nbsp;") {
+        if !protected.verbatim.touch(&(found..found + 6)) {
+            all.push(Edit::new(found..found + 6, " ", "html entity", all.len()));
+        }
+    }
+}
+
+/// Blocks (what stands between blank lines) and long lines that stood there before, word for word.
+///
+/// Lines are compared only where neither is a list item, a table row or a label with its value: those may well be equal
+/// and still be two. Code is left alone.
+pub(super) fn repeated(text: &str, protected: &Protected) -> Vec<Edit> {
+    let mut all = Vec::new();
+    let mut seen: HashSet<&str> = HashSet::new();
+    let mut start = 0;
+    for block in text.split("\n\n") {
+        let range = start..start + block.len();
+        start = range.end + 2;
+        if protected.verbatim.touch(&range) {
+            continue;
+        }
+        let key = block.trim();
+        if long(key) && !seen.insert(key) {
+            // The blank line before it goes with it; the first block of all is never a repetition.
+            all.push(Edit::new(range.start - 2..range.end, "", "repeated block", all.len()));
+            continue;
+        }
+        let mut at = range.start;
+        for line in block.split('\n') {
+            let place = at..at + line.len();
+            at = place.end + 1;
+            let key = line.trim();
+            let prose = long(key) && key.ends_with(['.', '!']) && !key.contains([':', '|']) && !key.starts_with('"');
+            if key != block.trim() && prose && !seen.insert(key) {
+                let whole = if place.start > range.start {
+                    place.start - 1..place.end
+                } else {
+                    place.start..(place.end + 1).min(text.len())
+                };
+                all.push(Edit::new(whole, "", "repeated line", all.len()));
+            }
+        }
+    }
+    all
+}
+
+fn long(text: &str) -> bool {
+    text.chars()
+        .filter(|character| character.is_alphanumeric())
+        .take(LEAST_REPEATED)
+        .count()
+        == LEAST_REPEATED
+}

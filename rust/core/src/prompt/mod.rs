@@ -1,0 +1,19 @@
+//! Prompts without their fat: rules that shorten instructions, and the sentences of a context that a question needs.
+
+mod duplicates;
+mod edit;
+pub mod extract;
+mod grammar;
+mod json;
+mod language;
+mod lexeme;
+mod light;
+mod lossless;
+mod phrase_tables;
+mod phrases;
+mod protect;
+mod question;
+pub mod rules;
+mod sentences;
+mod strong;
+mod zones;
