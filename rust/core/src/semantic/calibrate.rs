@@ -230,7 +230,7 @@ impl Calibrator {
     pub fn verdict(&self, best: &Evidence, probability: f32, strict: bool) -> Verdict {
         let profile = if strict { Profile::Strict } else { self.policy.profile };
         let serves = match self.standing {
-            Standing::Cold => probability >= COLD_LEAST && self.cold(best, profile),
+            Standing::Cold => (!self.policy.verified || probability >= COLD_LEAST) && self.cold(best, profile),
             Standing::Warm => probability >= self.floor && (profile != Profile::Strict || alike(best)),
             Standing::Drifted | Standing::Overspent => false,
         };
