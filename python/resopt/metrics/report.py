@@ -149,6 +149,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         tokens_per_request: input and output tokens billed, per request.
         baseline_tokens_per_request: the same with the tokens not billed.
         cache: the cache now; None when none is attached.
+        quality: what was said of the answers (`resopt.quality.scores.QualityReport`); None when nothing is attached.
     """
 
     requests: int
@@ -184,6 +185,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_request: float | None
     baseline_tokens_per_request: float | None
     cache: CacheFigures | None = None
+    quality: Any = None
 
     def __str__(self) -> str:
         from resopt.metrics.render import render
@@ -196,7 +198,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return {"units": dict(UNITS), **plain}
 
 
-def summarise(totals: Totals, cache: CacheFigures | None = None) -> Report:
+def summarise(totals: Totals, cache: CacheFigures | None = None, quality: Any = None) -> Report:
     """The report on everything that `totals` has counted."""
     cells = totals.cells
     requests = totals.requests()
@@ -246,6 +248,7 @@ def summarise(totals: Totals, cache: CacheFigures | None = None) -> Report:
         if requests
         else None,
         cache=cache,
+        quality=quality,
     )
 
 
