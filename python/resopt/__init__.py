@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from resopt._core import KeySpace, ManualClock, guard_names
+    from resopt.batch.adaptive import AdaptiveBatcher
+    from resopt.batch.deferred import Deferred, DeferredStatus
+    from resopt.batch.embedding import EmbeddingBatcher
+    from resopt.batch.figures import BatchFigures
+    from resopt.batch.gather import batch_process, batch_process_blocking
+    from resopt.batch.hedging import HedgedProvider
+    from resopt.batch.limits import LimitFigures, Limits
+    from resopt.batch.processor import BatchProcessor
+    from resopt.batch.prompting import BatchPrompt
+    from resopt.batch.stream import BatchStream
     from resopt.cache.embedding import Embedder
     from resopt.cache.freshness import Freshness
     from resopt.cache.function import cached
@@ -19,24 +29,31 @@ if TYPE_CHECKING:
     from resopt.errors import (
         AuthenticationError,
         BadRequestError,
+        BatchError,
+        BatchInputError,
         BudgetExceededError,
         CacheMissError,
+        CheckpointError,
         ClosedError,
         ConfigurationError,
         DamagedModelError,
+        DeadlineError,
         FlightRecursionError,
         InvalidRequestError,
+        ItemCancelledError,
         MissingExtraError,
         ProviderConnectionError,
         ProviderError,
         ProviderResponseError,
         ProviderTimeoutError,
+        QueueFullError,
         RateLimitError,
         ResoptError,
         RoutingError,
         ServerError,
         StreamLagError,
         UnkeyableError,
+        UnknownHandleError,
     )
     from resopt.flight import Flight
     from resopt.metrics.ledger import Ledger
@@ -50,7 +67,9 @@ if TYPE_CHECKING:
     from resopt.prompt.optimizer import OptimizedPrompt, optimize_prompt
     from resopt.prompt.prefix import PrefixPlanner, pays_after
     from resopt.prompt.stage import PromptFigures, PromptOptimizer
+    from resopt.providers.anthropic_batches import AnthropicBatches
     from resopt.providers.openai import OpenAIProvider
+    from resopt.providers.openai_batches import OpenAIBatches
     from resopt.providers.simulated import SimulatedServer
     from resopt.quality.feedback import Feedback
     from resopt.quality.guardrail import Guardrails
@@ -68,6 +87,7 @@ if TYPE_CHECKING:
     from resopt.route.tier import RoutePolicy, Tier
     from resopt.route.wishes import routing
     from resopt.sync import Optimizer
+    from resopt.terms import on_terms
     from resopt.tokens import (
         TokenCount,
         TokenRatios,
@@ -89,6 +109,16 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_core": ("KeySpace", "ManualClock", "guard_names"),
+    "batch.adaptive": ("AdaptiveBatcher",),
+    "batch.deferred": ("Deferred", "DeferredStatus"),
+    "batch.embedding": ("EmbeddingBatcher",),
+    "batch.figures": ("BatchFigures",),
+    "batch.gather": ("batch_process", "batch_process_blocking"),
+    "batch.hedging": ("HedgedProvider",),
+    "batch.limits": ("LimitFigures", "Limits"),
+    "batch.processor": ("BatchProcessor",),
+    "batch.prompting": ("BatchPrompt",),
+    "batch.stream": ("BatchStream",),
     "cache.freshness": ("Freshness",),
     "cache.function": ("cached",),
     "cache.memory": ("Cache",),
@@ -102,23 +132,30 @@ _HOMES = {
         "AuthenticationError",
         "BadRequestError",
         "BudgetExceededError",
+        "BatchError",
+        "BatchInputError",
         "CacheMissError",
+        "CheckpointError",
         "ClosedError",
         "ConfigurationError",
         "DamagedModelError",
+        "DeadlineError",
         "FlightRecursionError",
         "InvalidRequestError",
+        "ItemCancelledError",
         "MissingExtraError",
         "ProviderConnectionError",
         "ProviderError",
         "ProviderResponseError",
         "ProviderTimeoutError",
+        "QueueFullError",
         "RateLimitError",
         "ResoptError",
         "RoutingError",
         "ServerError",
         "StreamLagError",
         "UnkeyableError",
+        "UnknownHandleError",
     ),
     "flight": ("Flight",),
     "metrics.ledger": ("Ledger",),
@@ -126,6 +163,8 @@ _HOMES = {
     "metrics.profile": ("Baseline", "profile_request"),
     "metrics.report": ("Report",),
     "optimizer": ("AsyncOptimizer",),
+    "providers.anthropic_batches": ("AnthropicBatches",),
+    "providers.openai_batches": ("OpenAIBatches",),
     "prompt.compress": ("CompressedContext", "compress_context"),
     "prompt.history": ("PrunedHistory", "prune_history"),
     "prompt.length": ("AnswerLength",),
@@ -150,6 +189,7 @@ _HOMES = {
     "route.tier": ("RoutePolicy", "Tier"),
     "route.wishes": ("routing",),
     "sync": ("Optimizer",),
+    "terms": ("on_terms",),
     "tokens": (
         "TokenCount",
         "TokenRatios",

@@ -14,6 +14,8 @@ import msgspec
 from resopt.types import EVERYONE, Billed, Outcome, Request, Response, Scope, Step, Trace
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from collections.abc import Callable
 
     from resopt.metrics.ledger import Ledger
@@ -168,6 +170,15 @@ class Accounts:
             self.ledger.background(call.mechanism, call.model, call.usage, scope=scope)
         except Exception as error:  # noqa: BLE001 - invariant 8
             self.skip("record", error)
+
+    async def upstream(self, made: Awaitable[Response]) -> Response:
+        """What a call upstream comes to; one that is cut off is counted."""
+        try:
+            return await made
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self.cancelled_upstream()
+            raise
 
     def cancelled_upstream(self) -> None:
         """Count a call cut off: it may be billed all the same, and nobody can say how much."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from resopt import bulk
 from resopt.accounts import Accounts
 from resopt.asked import as_request
 from resopt.auditing import Auditing
@@ -27,9 +28,11 @@ from resopt.trials import Trials
 from resopt.types import Request, Response, Step, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+    from os import PathLike
     from typing import Self, TypeAlias
 
+    from resopt.batch.deferred import Deferred
     from resopt.cache.response import CacheStats
     from resopt.flight import Landed
     from resopt.metrics.prices import PriceBook
@@ -101,7 +104,10 @@ class AsyncOptimizer:
         self._uncached = self.trials.uncached if self.trials.active else None
         self.stages = Stages(self.accounts, tuple(stages), tuple(gates), self.trials.switch)
         self.cache = self.trials.over(ResponseCache() if cache is None else cache, self.stages)
-        self.ledger.attach(self.cache.figures, quality=self.trials.report)
+        self.bulk = bulk.Bulk()
+        self.repeat = partial(bulk.repeat, self)
+        work = partial(bulk.figures, self)
+        self.ledger.attach(self.cache.figures, quality=self.trials.report, work=work)
         self.flight: Any = Flight(on_unclaimed=self.accounts.unclaimed)
         self.auditing = Auditing(self)
         self._closed = False
@@ -159,6 +165,16 @@ class AsyncOptimizer:
                 return self.accounts.hit(request, stale, started)
             self.accounts.failure(error, started, request)
             raise
+
+    async def gather(
+        self, requests: Iterable[Request | str] | AsyncIterable[Request | str], batch_size: int = 10, **options: Any
+    ) -> list[Any]:
+        """Answer many requests, `batch_size` at a time; answers in order, equal requests asked once: `bulk.gather`."""
+        return await bulk.gather(self, requests, batch_size, **options)
+
+    def deferred(self, path: str | PathLike[str], batches: Sequence[Any], **options: Any) -> Deferred:
+        """Requests that can wait for half the price, in a file, with this cache and ledger; see `Deferred`."""
+        return bulk.deferred(self, path, batches, **options)
 
     def lookup(self, request: Request | str, **parameters: Any) -> Response | None:
         """The stored answer to a request, or None; asks nobody and leaves no record in the ledger."""
@@ -274,7 +290,7 @@ class AsyncOptimizer:
         flying = None if plan.key is None else partial(self.flight.detach, _flight_key(request, plan.key))
         with self.cache.filling(request, plan, flying) as filling:
             asked_at = perf_counter()
-            response = await self._call(request, call)
+            response = await self.accounts.upstream(self.stages.call(request, call))
             seconds = perf_counter() - asked_at
             if not isinstance(response, Response):
                 raise ProviderResponseError(
@@ -289,14 +305,6 @@ class AsyncOptimizer:
         await self.auditing.missed(considered, response, plan)
         asked = Step("provider", self.provider.name, "", response.latency)
         return request, response.traced(Trace(steps=(*plan.steps, *considered.steps, *decided, asked, admitted)))
-
-    async def _call(self, request: Request, call: Call) -> Response:
-        try:
-            return await self.stages.call(request, call)
-        except BaseException as error:
-            if not isinstance(error, Exception):
-                self.accounts.cancelled_upstream()
-            raise
 
     def _land(self, request: Request, plan: Plan, landed: Landed[tuple[Request, Response]], started: float) -> Response:
         (_, response), first = landed

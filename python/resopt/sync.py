@@ -10,12 +10,13 @@ import threading
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from resopt.bulk import gather_blocking
 from resopt.errors import ClosedError, ConfigurationError
 from resopt.optimizer import AsyncOptimizer
 from resopt.providers.base import check_provider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
     from typing import Self
 
     from resopt.cache.response import CacheStats, ResponseCache
@@ -71,6 +72,7 @@ class Optimizer:
         pipeline.auditing.blocking = True
         pipeline.flight = _BlockingFlight(pipeline.flight)
         self.pipeline = pipeline
+        self.bulk, self.repeat = pipeline.bulk, pipeline.repeat
         self.cache = pipeline.cache
         self.ledger = pipeline.ledger
 
@@ -82,6 +84,17 @@ class Optimizer:
         if hit is not None:
             return hit
         return drive(self.pipeline.ask(request, started))
+
+    def gather(
+        self,
+        requests: Iterable[Request | str],
+        batch_size: int = 10,
+        *,
+        deadline: float | None = None,
+        **options: Any,
+    ) -> list[Any]:
+        """Answer many requests, `batch_size` threads at a time; as `AsyncOptimizer.gather`, at the standard tier."""
+        return gather_blocking(self, requests, batch_size, deadline=deadline, **options)
 
     def lookup(self, request: Request | str, **parameters: Any) -> Response | None:
         """The stored answer to a request, or None; asks nobody and leaves no record in the ledger."""

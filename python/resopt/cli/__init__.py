@@ -26,6 +26,7 @@ def build() -> typer.Typer:
         import typer
     except ImportError as error:
         raise MissingExtraError("the command line needs: pip install 'resopt[cli]'") from error
+    from resopt.cli.bench import bench
     from resopt.cli.demo import demo
     from resopt.cli.evaluate import evaluate
     from resopt.cli.explain import explain
@@ -45,6 +46,7 @@ def build() -> typer.Typer:
     def resopt() -> None:
         """Cuts the cost and the latency of LLM calls."""
 
+    application.add_typer(bench)
     application.command()(demo)
     application.command()(explain)
     application.command()(replay)

@@ -68,7 +68,8 @@ class Ledger:
         self.prices = prices if isinstance(prices, PriceBook) else PriceBook(prices)
         self._clock = clock
         self._cache = cache
-        self._quality: Callable[[], Any] | None = None
+        self._quality: Callable[[], Any] = lambda: None
+        self._work: Callable[[], Any] = lambda: None
         self._scopes = Scopes(scope_key)
         self._queue: deque[Record] = deque()
         self._lock = threading.Lock()  # guards the sums and the recent records, never the queue
@@ -218,10 +219,10 @@ class Ledger:
     def summary(self) -> Report:
         """Everything recorded so far, as data."""
         cache = None if self._cache is None else CacheFigures.of(self._cache())
-        quality = None if self._quality is None else self._quality()
+        quality, work = self._quality(), self._work()
         with self._lock:
             self._move()
-            return summarise(self._totals, cache, quality)
+            return summarise(self._totals, cache, quality, work)
 
     def report(self, file: TextIO | None = None) -> Report:
         """Print the report (to standard output, or `file`) and return it as data."""
@@ -234,10 +235,10 @@ class Ledger:
         cache: Callable[[], CacheFigures | Mapping[str, Any]] | None = None,
         *,
         quality: Callable[[], Any] | None = None,
+        work: Callable[[], Any] | None = None,
     ) -> None:
-        """Let reports show more: `cache()` gives `CacheFigures` or its fields, `quality()` a struct with a text."""
-        self._cache = cache or self._cache
-        self._quality = quality or self._quality
+        """Let reports show more: `cache()` gives `CacheFigures` or its fields, `quality()` a text, `work()` batches."""
+        self._cache, self._quality, self._work = cache or self._cache, quality or self._quality, work or self._work
 
     def export(self, path: str | os.PathLike[str]) -> int:
         """Append the records since the last export, of the last `keep`, to a file, a line of JSON each; how many."""
