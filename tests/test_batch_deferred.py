@@ -41,7 +41,7 @@ POLL = (0.01, 0.05)
 
 @pytest.fixture(scope="module")
 def running():
-    with SimulatedServer(time_scale=0, batches=BatchTimes(seconds=0.1, expires_after=0.6)) as server:
+    with SimulatedServer(time_scale=0, batches=BatchTimes(seconds=0.1, expires_after=0.3)) as server:
         yield server
 
 

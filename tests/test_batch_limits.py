@@ -473,7 +473,7 @@ def test_limits_are_learned_from_headers_and_kept(face):
             anyio.run(work, backend=face)
         stats = server.stats()
     assert stats.statuses["200"] == 90
-    assert stats.limited <= 4
+    assert stats.limited < 15, "90 at once would be refused 30 times"
     assert limits.figures().requests_left["gpt-4o"] < 60
 
 
