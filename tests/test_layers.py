@@ -19,6 +19,7 @@ BASE = {
     "key": 1,
     "flight": 1,
     "stage": 1,
+    "asked": 1,
     "terms": 1,
     "tokens": 1,
 }
@@ -27,6 +28,7 @@ ABOVE = {
     "accounts": 3,
     "bulk": 4,
     "stages": 3,
+    "trials": 3,
     "auditing": 4,
     "optimizer": 4,
     "passage": 4,

@@ -222,6 +222,28 @@ def test_material_is_cut_to_the_question_and_stays_cut_when_the_question_changes
     assert whole["messages"][0]["content"][0]["text"] == PASSAGES
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Answer from the context.\n\nContext:\n", "\n\nQuestion: Who opened the office in Warsaw?"),
+        ("Answer from it.\n<context>\n", "\n</context>\n\nWho opened the office in Warsaw?"),
+        ("Answer.\n<documents>", "</documents>\n<question>Who opened the office in Warsaw?</question>"),
+    ],
+)
+def test_one_text_with_its_material_and_its_question_is_cut_too(before, after):
+    prompt = before + PASSAGES + after
+    made = sent(PromptOptimizer(context=True), ask(prompt))["messages"][0]["content"]
+    assert "Duarte Pinto" in made
+    assert "Max Huber" not in made
+    assert len(made) < 0.6 * len(prompt)
+    assert made.startswith(before.rstrip("\n"))
+    assert made.endswith(after.lstrip("\n"))
+    kept = sent(PromptOptimizer(context=True, protect=["Tea"]), ask(prompt.replace("canteen", "canteen. Tea Tea")))
+    assert "Max Huber" in kept["messages"][0]["content"]
+    summary = before + PASSAGES + after.replace("Who opened the office in Warsaw?", "What is in these texts?")
+    assert sent(PromptOptimizer(context=True), ask(summary))["messages"][0]["content"] == summary
+
+
 def test_a_cached_beginning_is_left_alone_until_rewriting_pays():
     system = long_system()
     request = ask(WORDY, system=system, model="gpt-5")

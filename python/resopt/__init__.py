@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         BadRequestError,
         BatchError,
         BatchInputError,
+        BudgetExceededError,
         CacheMissError,
         CheckpointError,
         ClosedError,
@@ -70,7 +71,16 @@ if TYPE_CHECKING:
     from resopt.providers.openai import OpenAIProvider
     from resopt.providers.openai_batches import OpenAIBatches
     from resopt.providers.simulated import SimulatedServer
+    from resopt.quality.feedback import Feedback
+    from resopt.quality.guardrail import Guardrails
+    from resopt.quality.judge import Judge
+    from resopt.quality.signals import append_signals
+    from resopt.rollout.buckets import Rollout, optimization_enabled, use_rollout
+    from resopt.rollout.experiment import Experiment
+    from resopt.rollout.plan import pairs_needed, per_arm_needed
+    from resopt.rollout.shadow import Shadow
     from resopt.route.answers import AnswerScorer
+    from resopt.route.budget import Budget, Limit
     from resopt.route.cascade import CostAwareRouter
     from resopt.route.complexity import Complexity, analyze_complexity
     from resopt.route.router import ModelRouter
@@ -121,6 +131,7 @@ _HOMES = {
     "errors": (
         "AuthenticationError",
         "BadRequestError",
+        "BudgetExceededError",
         "BatchError",
         "BatchInputError",
         "CacheMissError",
@@ -162,6 +173,15 @@ _HOMES = {
     "prompt.stage": ("PromptFigures", "PromptOptimizer"),
     "providers.openai": ("OpenAIProvider",),
     "providers.simulated": ("SimulatedServer",),
+    "quality.feedback": ("Feedback",),
+    "quality.guardrail": ("Guardrails",),
+    "quality.judge": ("Judge",),
+    "quality.signals": ("append_signals",),
+    "route.budget": ("Budget", "Limit"),
+    "rollout.buckets": ("Rollout", "optimization_enabled", "use_rollout"),
+    "rollout.experiment": ("Experiment",),
+    "rollout.plan": ("pairs_needed", "per_arm_needed"),
+    "rollout.shadow": ("Shadow",),
     "route.answers": ("AnswerScorer",),
     "route.cascade": ("CostAwareRouter",),
     "route.complexity": ("Complexity", "analyze_complexity"),

@@ -59,6 +59,11 @@ class Bulk:
         )
 
 
+def figures(optimizer: AsyncOptimizer) -> WorkFigures:
+    """Batches, waits and retries of an optimizer so far."""
+    return optimizer.bulk.figures(optimizer.stages.gates)
+
+
 class OptimizerBooks:
     """Cache and ledger of an optimizer, for work that ends outside a call of it (`resopt.batch.books.Books`)."""
 
@@ -91,7 +96,7 @@ class OptimizerBooks:
 
     def failed(self, request: Request, error: Exception) -> None:
         """Account for a request without an answer."""
-        self._optimizer.accounts.failure(error, perf_counter(), request.model, request.scope)
+        self._optimizer.accounts.failure(error, perf_counter(), request)
 
 
 def _started(response: Response) -> float:

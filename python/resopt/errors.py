@@ -57,6 +57,35 @@ class ClosedError(ResoptError, RuntimeError):
     """The optimizer, provider or server was used after `close`."""
 
 
+class BudgetExceededError(ResoptError, RuntimeError):
+    """A call is not made because its worst case does not fit a budget, or cannot be known.
+
+    Attributes:
+        limit: the budget, in words.
+        over: what was configured for this case: `reject`, `degrade` or `stale`.
+        wanted: picodollars the call might have cost; None when that cannot be known.
+        remaining: picodollars left in the budget; None when that does not matter.
+        resets_in: seconds until the budget's window ends; None when it has none.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: str = "",
+        over: str = "reject",
+        wanted: int | None = None,
+        remaining: int | None = None,
+        resets_in: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.over = over
+        self.wanted = wanted
+        self.remaining = remaining
+        self.resets_in = resets_in
+
+
 class BatchError(ResoptError, ExceptionGroup[Exception]):
     """Items of a batch failed; the group holds their errors in the order of the items.
 

@@ -31,6 +31,7 @@ def build() -> typer.Typer:
     from resopt.cli.evaluate import evaluate
     from resopt.cli.explain import explain
     from resopt.cli.replay import replay
+    from resopt.cli.report import report
     from resopt.cli.simulate import simulate
 
     application = typer.Typer(
@@ -49,6 +50,7 @@ def build() -> typer.Typer:
     application.command()(demo)
     application.command()(explain)
     application.command()(replay)
+    application.command()(report)
     application.command()(simulate)
     application.add_typer(evaluate)
     return application

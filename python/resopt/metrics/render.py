@@ -54,6 +54,8 @@ def render(report: Report) -> str:
     blocks = [_heading(report)]
     if report.requests:
         blocks += [_money(report), _savings(report), _latency(report), _models(report), _tokens(report)]
+    if report.quality is not None:
+        blocks.append(str(report.quality).splitlines())
     blocks += [_cache(report), _work(report), _notes(report)]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 

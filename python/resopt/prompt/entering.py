@@ -12,6 +12,7 @@ import msgspec
 from resopt.prompt.compress import compress_context
 from resopt.prompt.counting import encoding_of
 from resopt.prompt.dense import compact
+from resopt.prompt.material import material_of, question_of
 from resopt.prompt.optimizer import Level, optimize_prompt
 
 if TYPE_CHECKING:
@@ -98,14 +99,31 @@ class Texts:
         after = count(text)
         if spot.kind == "result":
             rules = {"tool result": done.before - after}
-        if self._context is not None and len(text) >= LEAST_MATERIAL and question and question not in text:
-            cut = compress_context(text, question, share=self._context, model=model)
-            if cut.compressed:
-                rules["context"] = after - cut.tokens_after
-                text, after = cut.context, cut.tokens_after
+        if self._context is not None:
+            cut = self._about(text, question, model)
+            tokens = count(cut)
+            if tokens < after:
+                rules["context"] = after - tokens
+                text, after = cut, tokens
         if after >= done.before:
             return done if spot.kind != "result" else Shortened(spot.text, done.before, done.before, {})
         return Shortened(text, done.before, after, {rule: tokens for rule, tokens in rules.items() if tokens})
+
+    def _about(self, text: str, question: str, model: str) -> str:
+        """The text without what the question is not about: its own question where it has one, and its own material."""
+        place = material_of(text)
+        if place is None and question and question not in text:
+            place = (0, len(text))
+        own = question_of(text) or question
+        if place is None or not own:
+            return text
+        start, end = place
+        if any(mark in text[start:end] for mark, _ in self._protect):
+            return text
+        cut = compress_context(text[start:end].strip("\n"), own, share=self._context, model=model)
+        if not cut.compressed:
+            return text
+        return f"{text[:start]}\n{cut.context}\n{text[end:]}" if start else cut.context + text[end:]
 
     def ruled(self, spot: Spot, model: str) -> Shortened:
         """A text after the rules; results of tools are nobody's instructions."""
