@@ -52,6 +52,9 @@ class AdaptiveSize:
         target: seconds that a batch may take; None for twice what the smallest batch takes by the fitted line, the
             point from which on a larger batch delays its items more than it saves.
         start: the first ceiling.
+
+    Attributes:
+        now: the ceiling, or less when less is asked for; what a batch may weigh.
     """
 
     def __init__(self, least: float, most: float, target: float | None, start: float) -> None:
@@ -60,11 +63,7 @@ class AdaptiveSize:
         self._demand = float(start)
         # Exponentially weighted sums of the fit.
         self._n = self._x = self._y = self._xx = self._xy = 0.0
-
-    @property
-    def now(self) -> float:
-        """The ceiling, or less when less is asked for."""
-        return max(self._least, min(self._ceiling, round(self._demand)))
+        self.now = self._ceiling
 
     @property
     def ceiling(self) -> float:
@@ -73,7 +72,10 @@ class AdaptiveSize:
 
     def learn(self, items: int, weight: float, demand: int, seconds: float) -> None:
         """Follow one batch."""
-        waiting = weight * demand / items
+        self._follow(weight, weight * demand / items, seconds)
+        self.now = max(self._least, min(self._ceiling, round(self._demand)))
+
+    def _follow(self, weight: float, waiting: float, seconds: float) -> None:
         self._demand += (1 - _MEMORY) * (waiting - self._demand) if waiting < self._demand else waiting - self._demand
         self._observe(weight, seconds)
         target = self._limit()
@@ -89,8 +91,11 @@ class AdaptiveSize:
                 self._ceiling = larger
 
     def _observe(self, x: float, y: float) -> None:
-        for name, value in (("_n", 1.0), ("_x", x), ("_y", y), ("_xx", x * x), ("_xy", x * y)):
-            setattr(self, name, _MEMORY * getattr(self, name) + value)
+        self._n = _MEMORY * self._n + 1.0
+        self._x = _MEMORY * self._x + x
+        self._y = _MEMORY * self._y + y
+        self._xx = _MEMORY * self._xx + x * x
+        self._xy = _MEMORY * self._xy + x * y
 
     def _line(self) -> tuple[float, float]:
         """Seconds of an empty batch, and of each unit of weight: least squares, neither below 0."""
