@@ -115,7 +115,7 @@ def searches(bench: Bench, chance: np.random.Generator, dimensions: int, size: i
     graph = graph_of(rows) if size == SIZES[-1] and not bench.options.quick else None
     if graph is not None:
         contenders["graph"] = lambda: graph.knn_query(next(turns["graph"]), k=1, num_threads=1)
-    times = bench.time(contenders, chunk_seconds=0.01)
+    times = bench.time(contenders)
     ratio = times["ours"] / times["numpy"]
     target = bench.check(f"{what} / numpy", ratio, at_most=0.15) if size == 10_000 else "-"
     bench.row(f"{what} / numpy", duration(times["ours"]), duration(times["numpy"]), f"{ratio:.3f}", target)

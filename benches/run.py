@@ -22,6 +22,7 @@ SCRIPTS = (
     "hit_path",
     "bench_metrics",
     "compare_dropin",
+    "batching",
     "routing",
     "import_time",
 )

@@ -4,8 +4,8 @@ With `../shared/data` beside the project: Banking77 and CLINC150, their developm
 holds many questions, so "same intent" is an upper bound on right answers. Without it the stream of the tests stands in,
 and the table says so. Targets of issue 5: cold at least 4 % hits with at most 3.5 % of another intent; warm (5 % of
 hits and 20 % of misses with a candidate labelled, budget 0.05) at least 15 % in the second half with at most 5 % in 9
-of 10 streams, and the live bound above the truth in all; a budget of 0.02 kept in 9 of 10; a retreat within 1,000 requests
-after the answers of 20 % of the intents changed. `--quick` takes two streams of 6,000.
+of 10 streams, and the live bound above the truth in all; a budget of 0.02 kept in 9 of 10; a retreat within 1,000
+requests after the answers of 20 % of the intents changed. `--quick` takes two streams of 6,000.
 """
 
 from __future__ import annotations

@@ -120,6 +120,6 @@ def test_as_a_program():
         [sys.executable, "-m", "resopt", "demo", "--quick"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("✓") == 5
+    assert done.stdout.count("✓") == 6
     for words in ("the provider's bill", "latency, P95", "from memory", "it for customer-02", "makes 1 call for 10"):
         assert words in done.stdout

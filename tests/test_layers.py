@@ -11,11 +11,24 @@ import pytest
 import resopt
 
 HOUSE = Path(resopt.__file__).parent
-BASE = {"_core": 0, "errors": 0, "question": 0, "types": 0, "key": 1, "flight": 1, "stage": 1, "tokens": 1}
+BASE = {
+    "_core": 0,
+    "errors": 0,
+    "question": 0,
+    "types": 0,
+    "key": 1,
+    "flight": 1,
+    "stage": 1,
+    "asked": 1,
+    "terms": 1,
+    "tokens": 1,
+}
 ROOMS = {"cache", "route", "prompt", "batch", "providers", "quality", "rollout", "prefetch", "metrics", "tiers"}
 ABOVE = {
     "accounts": 3,
+    "bulk": 4,
     "stages": 3,
+    "trials": 3,
     "auditing": 4,
     "optimizer": 4,
     "passage": 4,

@@ -279,6 +279,23 @@ def test_a_conversation_goes_up_at_once_and_comes_down_slowly():
     assert chosen.route(conversation("commit it")).tier == "fast"
 
 
+def test_a_conversation_is_no_way_around_the_shares():
+    chosen = ModelRouter(TIERS[:2], RoutePolicy.share(balanced=0.2))
+    for text in [HARD, *["..."] * 700]:
+        chosen.route(chat(text, "mid"), session="s")
+    # A session is a wish only for itself: it is counted like any other request.
+    assert chosen.distribution["balanced"] / 701 == pytest.approx(0.2, abs=0.02)
+
+
+def test_what_only_one_tier_can_do_is_not_made_up_for_later():
+    chosen = router(tiers=(Tier("fast", "mini", tools=False), *TIERS[1:]))
+    for number in range(500):
+        chosen.route(chat(f"{EASY} {number}", tools=[{"type": "function"}]))
+    assert chosen.distribution["fast"] == 0
+    later = [chosen.route_to_model(text) for text in traffic(500)]
+    assert 0.5 < later.count("mini") / 500 < 0.64
+
+
 def test_a_named_session_is_one_conversation():
     chosen = ModelRouter(TIERS)
     assert chosen.route(chat(HARD), session="s").tier == "powerful"

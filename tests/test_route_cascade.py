@@ -95,6 +95,24 @@ def test_good_answers_pass(text):
     assert faults("Paris is the capital.", Request.chat("What is the capital of France?")) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "declined"),
+    [
+        ("I can't help with that.", True),
+        ("As an AI model, I cannot provide that.", True),
+        ("Sorry, but we are unable to do so.", True),
+        ("Unfortunately, I cannot answer this.", True),
+        ("I\u2019m sorry, I can\u2019t do that.", True),
+        ("I'm sorry to hear that you can't log in. Here is what to do:", False),
+        ("Sorry for the delay! Your parcel is on its way.", False),
+        ("Unfortunately the shop closes at five.", False),
+        ("I can't wait to show you: here it is.", False),
+    ],
+)
+def test_an_apology_is_no_refusal(text, declined):
+    assert ("refusal" in faults(text, Request.chat("What now?"))) == declined
+
+
 def test_tool_calls_are_answers():
     call = ToolCall(id="1", name="f", arguments="{}")
     assert faults("", Request.chat("What now?"), tool_calls=(call,), finish="tool_calls") == []
@@ -319,6 +337,26 @@ def test_where_cheap_answers_fail_the_cascade_begins_higher():
     assert starts[-1] == "big"
     cheap = cascade(models, ("mini", "big"))
     assert {cheap.execute_blocking(QUESTION).attempts[0].model for _ in range(20)} == {"mini"}
+
+
+def test_a_tier_in_between_is_passed_over_when_that_is_cheaper():
+    near = PriceBook({"mini": (0.1, 1), "mid": (9, 29), "big": (10, 30)})
+    models = Models(mini="", mid="12 - 5 = 7", big="12 - 5 = 7")
+    assert cascade(models, prices=near).execute_blocking(QUESTION).model == "big"
+    assert models.asked == ["mini", "big"]
+    assert cascade(models).execute_blocking(QUESTION).model == "mid"
+
+
+def test_a_tier_that_labels_have_dropped_is_asked_no_more():
+    models = Models(mini="", mid="12 - 5 = 7", big="12 - 5 = 7")
+    up = cascade(models)
+    rows = [
+        (f"question {number} of {number % 7}", {"mini": number % 2, "mid": 0.0, "big": 1.0}) for number in range(80)
+    ]
+    up.router.fit(rows)
+    assert list(up.router.dropped) == [1]
+    assert up.execute_blocking(QUESTION).model == "big"
+    assert models.asked == ["mini", "big"]
 
 
 def test_the_cheapest_beginning_is_the_one_whose_expected_cost_is_least():

@@ -144,6 +144,23 @@ async def test_one_callers_wishes_change_nobody_elses_key(kind):
     assert optimizer.lookup(Request.chat(EASY)).model == "gpt-4o-mini"
 
 
+@pytest.mark.parametrize("kind", ["router", "cascade"])
+@pytest.mark.anyio
+async def test_what_no_tier_can_do_is_left_to_the_model_asked_for(kind):
+    blind = tuple(Tier(tier.name, tier.model, tools=False) for tier in TIERS)
+    plain = ModelRouter(blind)
+    stage = plain if kind == "router" else CostAwareRouter(None, router=plain)
+    optimizer = AsyncOptimizer(Scripted(), stages=[stage])
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    response = await optimizer.complete(Request.chat(EASY, tools=tools))
+    assert response.model == "gpt-4o"
+    assert "it cannot call tools" in response.trace.steps[1].reason
+    with pytest.raises(resopt.RoutingError), routing(max_tier="fast"):
+        await optimizer.complete(Request.chat(EASY, tools=tools))
+    with pytest.raises(resopt.RoutingError):
+        await optimizer.complete(Request.chat(EASY, model="auto", tools=tools))
+
+
 @pytest.mark.anyio
 async def test_another_policy_has_answers_of_its_own():
     from resopt import ResponseCache

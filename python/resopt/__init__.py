@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from resopt._core import KeySpace, ManualClock, guard_names
+    from resopt.batch.adaptive import AdaptiveBatcher
+    from resopt.batch.deferred import Deferred, DeferredStatus
+    from resopt.batch.embedding import EmbeddingBatcher
+    from resopt.batch.figures import BatchFigures
+    from resopt.batch.gather import batch_process, batch_process_blocking
+    from resopt.batch.hedging import HedgedProvider
+    from resopt.batch.limits import LimitFigures, Limits
+    from resopt.batch.processor import BatchProcessor
+    from resopt.batch.prompting import BatchPrompt
+    from resopt.batch.stream import BatchStream
     from resopt.cache.embedding import Embedder
     from resopt.cache.freshness import Freshness
     from resopt.cache.function import cached
@@ -19,23 +29,31 @@ if TYPE_CHECKING:
     from resopt.errors import (
         AuthenticationError,
         BadRequestError,
+        BatchError,
+        BatchInputError,
+        BudgetExceededError,
         CacheMissError,
+        CheckpointError,
         ClosedError,
         ConfigurationError,
         DamagedModelError,
+        DeadlineError,
         FlightRecursionError,
         InvalidRequestError,
+        ItemCancelledError,
         MissingExtraError,
         ProviderConnectionError,
         ProviderError,
         ProviderResponseError,
         ProviderTimeoutError,
+        QueueFullError,
         RateLimitError,
         ResoptError,
         RoutingError,
         ServerError,
         StreamLagError,
         UnkeyableError,
+        UnknownHandleError,
     )
     from resopt.flight import Flight
     from resopt.metrics.ledger import Ledger
@@ -49,15 +67,27 @@ if TYPE_CHECKING:
     from resopt.prompt.optimizer import OptimizedPrompt, optimize_prompt
     from resopt.prompt.prefix import PrefixPlanner, pays_after
     from resopt.prompt.stage import PromptFigures, PromptOptimizer
+    from resopt.providers.anthropic_batches import AnthropicBatches
     from resopt.providers.openai import OpenAIProvider
+    from resopt.providers.openai_batches import OpenAIBatches
     from resopt.providers.simulated import SimulatedServer
+    from resopt.quality.feedback import Feedback
+    from resopt.quality.guardrail import Guardrails
+    from resopt.quality.judge import Judge
+    from resopt.quality.signals import append_signals
+    from resopt.rollout.buckets import Rollout, optimization_enabled, use_rollout
+    from resopt.rollout.experiment import Experiment
+    from resopt.rollout.plan import pairs_needed, per_arm_needed
+    from resopt.rollout.shadow import Shadow
     from resopt.route.answers import AnswerScorer
+    from resopt.route.budget import Budget, Limit
     from resopt.route.cascade import CostAwareRouter
     from resopt.route.complexity import Complexity, analyze_complexity
     from resopt.route.router import ModelRouter
     from resopt.route.tier import RoutePolicy, Tier
     from resopt.route.wishes import routing
     from resopt.sync import Optimizer
+    from resopt.terms import on_terms
     from resopt.tokens import (
         TokenCount,
         TokenRatios,
@@ -79,6 +109,16 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_core": ("KeySpace", "ManualClock", "guard_names"),
+    "batch.adaptive": ("AdaptiveBatcher",),
+    "batch.deferred": ("Deferred", "DeferredStatus"),
+    "batch.embedding": ("EmbeddingBatcher",),
+    "batch.figures": ("BatchFigures",),
+    "batch.gather": ("batch_process", "batch_process_blocking"),
+    "batch.hedging": ("HedgedProvider",),
+    "batch.limits": ("LimitFigures", "Limits"),
+    "batch.processor": ("BatchProcessor",),
+    "batch.prompting": ("BatchPrompt",),
+    "batch.stream": ("BatchStream",),
     "cache.freshness": ("Freshness",),
     "cache.function": ("cached",),
     "cache.memory": ("Cache",),
@@ -91,23 +131,31 @@ _HOMES = {
     "errors": (
         "AuthenticationError",
         "BadRequestError",
+        "BudgetExceededError",
+        "BatchError",
+        "BatchInputError",
         "CacheMissError",
+        "CheckpointError",
         "ClosedError",
         "ConfigurationError",
         "DamagedModelError",
+        "DeadlineError",
         "FlightRecursionError",
         "InvalidRequestError",
+        "ItemCancelledError",
         "MissingExtraError",
         "ProviderConnectionError",
         "ProviderError",
         "ProviderResponseError",
         "ProviderTimeoutError",
+        "QueueFullError",
         "RateLimitError",
         "ResoptError",
         "RoutingError",
         "ServerError",
         "StreamLagError",
         "UnkeyableError",
+        "UnknownHandleError",
     ),
     "flight": ("Flight",),
     "metrics.ledger": ("Ledger",),
@@ -115,6 +163,8 @@ _HOMES = {
     "metrics.profile": ("Baseline", "profile_request"),
     "metrics.report": ("Report",),
     "optimizer": ("AsyncOptimizer",),
+    "providers.anthropic_batches": ("AnthropicBatches",),
+    "providers.openai_batches": ("OpenAIBatches",),
     "prompt.compress": ("CompressedContext", "compress_context"),
     "prompt.history": ("PrunedHistory", "prune_history"),
     "prompt.length": ("AnswerLength",),
@@ -123,6 +173,15 @@ _HOMES = {
     "prompt.stage": ("PromptFigures", "PromptOptimizer"),
     "providers.openai": ("OpenAIProvider",),
     "providers.simulated": ("SimulatedServer",),
+    "quality.feedback": ("Feedback",),
+    "quality.guardrail": ("Guardrails",),
+    "quality.judge": ("Judge",),
+    "quality.signals": ("append_signals",),
+    "route.budget": ("Budget", "Limit"),
+    "rollout.buckets": ("Rollout", "optimization_enabled", "use_rollout"),
+    "rollout.experiment": ("Experiment",),
+    "rollout.plan": ("pairs_needed", "per_arm_needed"),
+    "rollout.shadow": ("Shadow",),
     "route.answers": ("AnswerScorer",),
     "route.cascade": ("CostAwareRouter",),
     "route.complexity": ("Complexity", "analyze_complexity"),
@@ -130,6 +189,7 @@ _HOMES = {
     "route.tier": ("RoutePolicy", "Tier"),
     "route.wishes": ("routing",),
     "sync": ("Optimizer",),
+    "terms": ("on_terms",),
     "tokens": (
         "TokenCount",
         "TokenRatios",

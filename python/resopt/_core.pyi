@@ -16,6 +16,7 @@ __all__ = [
     "Digest",
     "Encoding",
     "Entry",
+    "Floor",
     "KeySpace",
     "ManualClock",
     "Miss",
@@ -23,6 +24,7 @@ __all__ = [
     "Question",
     "RequestShape",
     "RouteModel",
+    "SequentialTest",
     "Signature",
     "Sketch",
     "Stats",
@@ -37,6 +39,7 @@ __all__ = [
     "fold_unicode",
     "guard_names",
     "is_plain_question",
+    "ratio_evidence",
     "shorten_prompt",
     "text_class",
     "tokenise",
@@ -644,6 +647,135 @@ class Sketch:
     @property
     def maximum(self) -> float | None:
         """The largest value, exactly; None when nothing was counted."""
+
+@final
+class SequentialTest:
+    """Whether the mean of a second arm differs from a first's, or, paired, whether a mean difference is not zero.
+
+    A mixture sequential probability ratio test (Johari et al. 2015, 2017): its p-values may be looked at after every
+    value, and the chance that one ever falls below alpha without a difference is at most alpha. Variances are
+    estimated, so that holds from `warm_up` values per arm on. Safe to use from many threads.
+
+    Args:
+        spread: about how large a difference is looked for, in the values' unit (the deviation of the mixing prior).
+        warm_up: values per arm before the first look.
+        paired: values are differences of pairs, all in the second arm.
+
+    Raises:
+        ConfigurationError: an option is out of range.
+    """
+
+    def __new__(cls, spread: float, *, warm_up: int = 100, paired: bool = False) -> SequentialTest: ...
+    def add(self, second: bool, value: float, /) -> None:
+        """Count one value of the first arm (False) or the second (True), and look.
+
+        Raises:
+            ConfigurationError: it is not finite, or of a first arm that a paired test has not.
+        """
+
+    @property
+    def ready(self) -> bool:
+        """Whether both arms have their `warm_up` values."""
+
+    @property
+    def difference(self) -> float:
+        """Mean of the second arm minus that of the first."""
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Values of the first and the second arm."""
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """Means of the first and the second arm."""
+
+    @property
+    def p_value(self) -> float:
+        """Always-valid p-value that there is no difference: the least of all looks."""
+
+    @property
+    def p_lower(self) -> float:
+        """Always-valid one-sided p-value: small when the second mean is lower."""
+
+    @property
+    def p_higher(self) -> float:
+        """Always-valid one-sided p-value: small when the second mean is higher."""
+
+    def interval(self, alpha: float = 0.05) -> tuple[float, float]:
+        """Where the true difference lies, at all looks together, with probability `1 - alpha`.
+
+        Infinite on both sides until `ready`.
+        """
+
+    def state(self) -> list[float]:
+        """What was counted, as numbers that JSON can hold."""
+
+    def restore(self, state: list[float], /) -> None:
+        """Continue from what `state` of a test made alike gave.
+
+        Raises:
+            ConfigurationError: these numbers are no state.
+        """
+
+@final
+class Floor:
+    """Whether the mean of scores between 0 and 1 has fallen below a minimum, watched without end.
+
+    A test by betting (Waudby-Smith and Ramdas 2024): the chance that its p-value ever falls below alpha while the mean
+    is at or above the minimum is at most alpha, whatever the distribution. New bets begin on the way, so that a fall
+    after a long good time is seen too. Safe to use from many threads.
+
+    Args:
+        minimum: the floor, between 0 and 1.
+
+    Raises:
+        ConfigurationError: the minimum is out of range.
+    """
+
+    def __new__(cls, minimum: float, /) -> Floor: ...
+    def add(self, score: float, /) -> None:
+        """Count one score.
+
+        Raises:
+            ConfigurationError: it lies outside 0 to 1.
+        """
+
+    @property
+    def count(self) -> int:
+        """Scores counted."""
+
+    @property
+    def sum(self) -> float:
+        """Their sum."""
+
+    @property
+    def p_value(self) -> float:
+        """Always-valid p-value that the mean has never been below the minimum; the least of all looks."""
+
+    def state(self) -> list[float]:
+        """What was counted, as numbers that JSON can hold."""
+
+    def restore(self, state: list[float], /) -> None:
+        """Continue from what `state` of a watch with the same minimum gave.
+
+        Raises:
+            ConfigurationError: these numbers are no state.
+        """
+
+def ratio_evidence(first: int, second: int, share: float, concentration: float = 100.0) -> float:
+    """How strongly two counts speak against units having gone to the second arm with probability `share`.
+
+    A log Bayes factor (Lindon and Malek 2022): above `log(1 / alpha)` at any look with probability at most alpha.
+
+    Args:
+        first: units in the first arm.
+        second: units in the second.
+        share: the share asked for, between 0 and 1.
+        concentration: how many units the prior around `share` is worth.
+
+    Raises:
+        ConfigurationError: an argument is out of range.
+    """
 
 @final
 class Encoding:

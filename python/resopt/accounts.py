@@ -14,7 +14,10 @@ import msgspec
 from resopt.types import EVERYONE, Billed, Outcome, Request, Response, Scope, Step, Trace
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from resopt.metrics.ledger import Ledger
+    from resopt.metrics.record import Record
     from resopt.types import Usage
 
 
@@ -28,6 +31,12 @@ class Accounts:
         skipped: how often each stage failed unexpectedly and was skipped.
         cut_off: calls upstream that were cancelled because nobody waited any more.
     """
+
+    marks: Callable[[Request], tuple[Step, ...]] | None = None
+    """Steps that mark a request's records, such as the arm of an experiment that it is in."""
+
+    watch: Callable[[Request, Record], Any] | None = None
+    """Called with each record."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -66,6 +75,8 @@ class Accounts:
         detour = response.detour
         if detour is not None and detour.also and outcome == "coalesced":  # it was billed to the first
             detour = msgspec.structs.replace(detour, also=())
+        if self.marks is not None:
+            steps = (*self._marked(request), *steps)
         try:
             record = self.ledger.record(
                 outcome=outcome,
@@ -80,10 +91,13 @@ class Accounts:
                 stages=steps,
                 age=age,
                 detour=detour,
+                key=key,
             )
         except Exception as error:  # noqa: BLE001 - invariant 8: an answer is worth more than its record
             steps = (*steps, self.skip("record", error))
             return response.traced(Trace(outcome=outcome, mechanism=mechanism, key=key, age=age, steps=steps))
+        if self.watch is not None:
+            self._watched(request, record)
         trace = Trace(
             id=record.id,
             outcome=outcome,
@@ -99,16 +113,19 @@ class Accounts:
         )
         return response.traced(trace)
 
-    def failure(self, error: BaseException, started: float, model: str = "", scope: Scope = EVERYONE) -> None:
-        """Write down a request that ended without an answer."""
+    def failure(self, error: BaseException, started: float, request: Request | None = None) -> None:
+        """Write down a request that ended without an answer; None is one that was none."""
         try:
-            self.ledger.record(
+            record = self.ledger.record(
                 outcome="error" if isinstance(error, Exception) else "cancelled",
-                model=model,
+                model="" if request is None else request.model,
                 latency=perf_counter() - started,
-                scope=scope,
+                scope=EVERYONE if request is None else request.scope,
+                stages=() if request is None or self.marks is None else self._marked(request),
                 error=error,
             )
+            if request is not None and self.watch is not None:
+                self._watched(request, record)
         except Exception as failure:  # noqa: BLE001 - the caller is to see what went wrong first
             self.skip("record", failure)
 
@@ -132,12 +149,34 @@ class Accounts:
             detour=response.detour,
         )
 
+    def _marked(self, request: Request) -> tuple[Step, ...]:
+        try:
+            return () if self.marks is None else self.marks(request)
+        except Exception as error:  # noqa: BLE001 - invariant 8
+            return (self.skip("marks", error),)
+
+    def _watched(self, request: Request, record: Record) -> None:
+        try:
+            if self.watch is not None:
+                self.watch(request, record)
+        except Exception as error:  # noqa: BLE001 - invariant 8
+            self.skip("watch", error)
+
     def background(self, call: Billed, scope: Scope) -> None:
         """Write down a call of our own that came to nothing."""
         try:
             self.ledger.background(call.mechanism, call.model, call.usage, scope=scope)
         except Exception as error:  # noqa: BLE001 - invariant 8
             self.skip("record", error)
+
+    async def upstream(self, made: Awaitable[Response]) -> Response:
+        """What a call upstream comes to; one that is cut off is counted."""
+        try:
+            return await made
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self.cancelled_upstream()
+            raise
 
     def cancelled_upstream(self) -> None:
         """Count a call cut off: it may be billed all the same, and nobody can say how much."""

@@ -7,7 +7,7 @@ mechanism `audit`. It runs in a task or a thread of its own; an audit that fails
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,6 +15,7 @@ from resopt.cache.meaning import SEMANTIC, Considered
 from resopt.cache.second import Upstream
 from resopt.errors import ConfigurationError
 from resopt.flight.errand import send
+from resopt.stages import Gated
 from resopt.types import Response
 
 if TYPE_CHECKING:
@@ -47,10 +48,12 @@ class Auditing:
     async def consider(self, request: Request, plan: Plan) -> Considered:
         """What the semantic tier can say of a request that the lookup did not answer."""
         cache, accounts = self._pipeline.cache, self._pipeline.accounts
-        if cache.meaning is None:
+        if cache.meaning is None or (cache.allowed is not None and not cache.allowed("semantic", request)):
             return NOTHING
+        provider, stages = self._pipeline.provider, self._pipeline.stages
+        asked: Any = Gated(stages, provider) if stages.gates else provider
         try:
-            found = await cache.meaning.consider(cache, request, plan, Upstream(self._pipeline.provider, self.blocking))
+            found = await cache.meaning.consider(cache, request, plan, Upstream(asked, self.blocking))
         except Exception as error:  # noqa: BLE001 - invariant 8
             return Considered(steps=(accounts.skip("semantic", error),))
         if found.response is None:

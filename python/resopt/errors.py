@@ -6,6 +6,12 @@ Each message says what was wrong and what to do. Errors that stand for a familia
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
 
 class ResoptError(Exception):
     """Root of everything resopt raises on purpose."""
@@ -49,6 +55,98 @@ class RoutingError(ResoptError, RuntimeError):
 
 class ClosedError(ResoptError, RuntimeError):
     """The optimizer, provider or server was used after `close`."""
+
+
+class BudgetExceededError(ResoptError, RuntimeError):
+    """A call is not made because its worst case does not fit a budget, or cannot be known.
+
+    Attributes:
+        limit: the budget, in words.
+        over: what was configured for this case: `reject`, `degrade` or `stale`.
+        wanted: picodollars the call might have cost; None when that cannot be known.
+        remaining: picodollars left in the budget; None when that does not matter.
+        resets_in: seconds until the budget's window ends; None when it has none.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: str = "",
+        over: str = "reject",
+        wanted: int | None = None,
+        remaining: int | None = None,
+        resets_in: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.over = over
+        self.wanted = wanted
+        self.remaining = remaining
+        self.resets_in = resets_in
+
+
+class BatchError(ResoptError, ExceptionGroup[Exception]):
+    """Items of a batch failed; the group holds their errors in the order of the items.
+
+    Attributes:
+        results: what each item ended in, in order: its result, or its error.
+    """
+
+    results: list[Any]
+
+    def __new__(cls, message: str, errors: Sequence[Exception], results: list[Any] | None = None) -> Self:
+        """A group of these errors."""
+        made = super().__new__(cls, message, errors)
+        made.results = [] if results is None else results
+        return made
+
+    def __init__(self, message: str, errors: Sequence[Exception], _: list[Any] | None = None) -> None:
+        super().__init__(message, errors)
+
+    def derive(self, errors: Sequence[Exception]) -> BatchError:  # type: ignore[override]  # of Exceptions alone
+        """The same for some of the errors (`split`, `except*`)."""
+        return BatchError(self.message, errors, self.results)
+
+
+class BatchInputError(ResoptError, RuntimeError):
+    """What a batch reads its items from failed midway; the cause is its error.
+
+    Attributes:
+        results: what the items taken before ended in, in order: results and errors.
+    """
+
+    def __init__(self, message: str, results: list[Any]) -> None:
+        super().__init__(message)
+        self.results = results
+
+
+class ItemCancelledError(ResoptError):
+    """One item's own work was cancelled from within; nothing else of its batch was."""
+
+
+class CheckpointError(ResoptError):
+    """A checkpoint cannot be used, or a result cannot be written to it.
+
+    Attributes:
+        result: the result that could not be written; it is paid for.
+    """
+
+    def __init__(self, message: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class QueueFullError(ResoptError):
+    """A bounded queue is full and was told to reject rather than to wait."""
+
+
+class DeadlineError(ResoptError, TimeoutError):
+    """A call cannot be made within its deadline; it was not sent."""
+
+
+class UnknownHandleError(ResoptError, LookupError):
+    """No deferred work of this handle is in the store."""
 
 
 class ProviderError(ResoptError):

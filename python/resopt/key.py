@@ -187,13 +187,16 @@ class RequestKey:
         twin._vary = vary or self._vary  # noqa: SLF001
         return twin
 
-    def scoped(self, request: Request, policy: str, *, personal: bool = False) -> bytes:
-        """The key of all that `request` is asked with: of the questions that may meet under `policy`."""
+    def scoped(self, request: Request, policy: str, *, personal: bool = False, of: Request | None = None) -> bytes:
+        """The key of all that `request` is asked with: of the questions that may meet under `policy`.
+
+        `of` is the request as it came, where this one is what was left of it: it says what is switched on.
+        """
         scope = request.scope
         user = scope.user if personal else None
         shape = self._shapes[request.api]
-        varied = () if self._vary is None else self._vary(request)
-        policies = (*self._policy, *varied, "meaning", policy)
+        varying = () if self._vary is None else self._vary(request if of is None else of)
+        policies = (*self._policy, *varying, "meaning", policy)
         return self._key(shape, request.body, scope.namespace, scope.tenant, user, policies, False)  # noqa: FBT003
 
     def __call__(self, request: Request, *, personal: bool = False) -> bytes:

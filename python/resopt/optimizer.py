@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from resopt import bulk
 from resopt.accounts import Accounts
+from resopt.asked import as_request
 from resopt.auditing import Auditing
 from resopt.cache.admission import Plan
 from resopt.cache.kept import immutable, snapshot, unbilled
@@ -22,22 +24,31 @@ from resopt.flight import Flight
 from resopt.metrics.ledger import Ledger
 from resopt.providers.base import check_provider
 from resopt.stages import Stages
+from resopt.trials import Trials
 from resopt.types import Request, Response, Step, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+    from os import PathLike
     from typing import Self, TypeAlias
 
+    from resopt.batch.deferred import Deferred
     from resopt.cache.response import CacheStats
     from resopt.flight import Landed
     from resopt.metrics.prices import PriceBook
     from resopt.providers.base import Provider
+    from resopt.quality.feedback import Feedback
+    from resopt.quality.signals import Signal
+    from resopt.rollout.buckets import Rollout
+    from resopt.rollout.experiment import Experiment
     from resopt.stage import Gate, Stage
+    from resopt.types import Scope
 
     Call: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _JOINED = Step("flight", "joined", "another caller was already asking")
 _ASKED = Step("flight", "asked")
+_SWITCHED_OFF = Step("cache", "bypass", "switched off for this user")
 _ONLY = "no stored answer fits, and cache='only' forbids asking the provider"
 
 
@@ -54,6 +65,9 @@ class AsyncOptimizer:
         ledger: where records go; a new one with `prices` when None.
         stages: what may change what is sent upstream, in this order (`resopt.stage.Stage`).
         gates: what every call upstream must pass, in this order (`resopt.stage.Gate`).
+        rollout: for which share of users stages are on.
+        experiments: what is tried out; each switches its stage.
+        quality: collects feedback, with guardrails if any; a new `Feedback` when None.
 
     A stage that fails unexpectedly (a rule, a price, …) is skipped and logged; `skipped` counts those, by stage.
     `cut_off` counts calls upstream that were cancelled because nobody waited any more: the provider may bill them all
@@ -72,6 +86,9 @@ class AsyncOptimizer:
         ledger: Ledger | None = None,
         stages: Sequence[Stage] = (),
         gates: Sequence[Gate] = (),
+        rollout: Rollout | None = None,
+        experiments: Sequence[Experiment] = (),
+        quality: Feedback | None = None,
     ) -> None:
         check_provider(provider)
         if cache is not None and not isinstance(cache, ResponseCache):
@@ -83,10 +100,14 @@ class AsyncOptimizer:
         self.provider = provider
         self.ledger = Ledger(prices) if ledger is None else ledger
         self.accounts = Accounts(self.ledger)
-        self.stages = Stages(self.accounts, tuple(stages), tuple(gates))
-        cache = ResponseCache() if cache is None else cache
-        self.cache = cache.under(self.stages.policy, self.stages.vary) if self.stages.policy else cache
-        self.ledger.attach(self.cache.figures)
+        self.trials = Trials(self.accounts, stages, rollout, experiments, quality)
+        self._uncached = self.trials.uncached if self.trials.active else None
+        self.stages = Stages(self.accounts, tuple(stages), tuple(gates), self.trials.switch)
+        self.cache = self.trials.over(ResponseCache() if cache is None else cache, self.stages)
+        self.bulk = bulk.Bulk()
+        self.repeat = partial(bulk.repeat, self)
+        work = partial(bulk.figures, self)
+        self.ledger.attach(self.cache.figures, quality=self.trials.report, work=work)
         self.flight: Any = Flight(on_unclaimed=self.accounts.unclaimed)
         self.auditing = Auditing(self)
         self._closed = False
@@ -125,6 +146,7 @@ class AsyncOptimizer:
             fits: as for `recall`.
         """
         call = self.provider.complete if call is None else call
+        plan: Plan | None = None
         try:
             plan = self.plan(request)
             if plan.key is None and request.cache == "only":
@@ -138,8 +160,21 @@ class AsyncOptimizer:
             landed = await self.flight.run(_flight_key(request, plan.key), self._miss, request, plan, call, fits)
             return self._land(request, plan, landed, started)
         except BaseException as error:
-            self.accounts.failure(error, started, request.model, request.scope)
+            stale = self.trials.instead(request, plan, error)
+            if stale is not None and (fits is None or fits(stale)):
+                return self.accounts.hit(request, stale, started)
+            self.accounts.failure(error, started, request)
             raise
+
+    async def gather(
+        self, requests: Iterable[Request | str] | AsyncIterable[Request | str], batch_size: int = 10, **options: Any
+    ) -> list[Any]:
+        """Answer many requests, `batch_size` at a time; answers in order, equal requests asked once: `bulk.gather`."""
+        return await bulk.gather(self, requests, batch_size, **options)
+
+    def deferred(self, path: str | PathLike[str], batches: Sequence[Any], **options: Any) -> Deferred:
+        """Requests that can wait for half the price, in a file, with this cache and ledger; see `Deferred`."""
+        return bulk.deferred(self, path, batches, **options)
 
     def lookup(self, request: Request | str, **parameters: Any) -> Response | None:
         """The stored answer to a request, or None; asks nobody and leaves no record in the ledger."""
@@ -207,9 +242,10 @@ class AsyncOptimizer:
         try:
             if self._closed:
                 raise ClosedError("the optimizer is closed: make a new one")  # noqa: TRY301 - recorded below
-            hit = self.cache.lookup(request, key)
+            blind = self._uncached is not None and self._uncached(request)
+            hit = None if blind else self.cache.lookup(request, key)
         except ResoptError as error:
-            self.accounts.failure(error, started, request.model, request.scope)
+            self.accounts.failure(error, started, request)
             raise
         except Exception as error:  # noqa: BLE001 - invariant 8
             self.accounts.skip("lookup", error)
@@ -224,11 +260,17 @@ class AsyncOptimizer:
     def plan(self, request: Request) -> Plan:
         """What may be done with the answer; when nothing can say so, it is for this caller alone."""
         try:
+            if self._uncached is not None and self._uncached(request):
+                return Plan(None, steps=(_SWITCHED_OFF,))
             return self.cache.plan(request)
         except ResoptError:  # the request itself is at fault
             raise
         except Exception as error:  # noqa: BLE001 - invariant 8
             return Plan(None, steps=(self.accounts.skip("plan", error),))
+
+    def feedback(self, which: Response | str | Any, *, scope: Scope | None = None, **said: Any) -> tuple[Signal, ...]:
+        """Say how good an answer was: `thumbs`, `rating`, `accepted`, `task_success`, `score`; as `Trials.feedback`."""
+        return self.trials.feedback(which, scope, said)
 
     async def _miss(
         self, request: Request, plan: Plan, call: Call, fits: Callable[[Response], bool] | None
@@ -248,7 +290,7 @@ class AsyncOptimizer:
         flying = None if plan.key is None else partial(self.flight.detach, _flight_key(request, plan.key))
         with self.cache.filling(request, plan, flying) as filling:
             asked_at = perf_counter()
-            response = await self._call(request, call)
+            response = await self.accounts.upstream(self.stages.call(request, call))
             seconds = perf_counter() - asked_at
             if not isinstance(response, Response):
                 raise ProviderResponseError(
@@ -264,14 +306,6 @@ class AsyncOptimizer:
         asked = Step("provider", self.provider.name, "", response.latency)
         return request, response.traced(Trace(steps=(*plan.steps, *considered.steps, *decided, asked, admitted)))
 
-    async def _call(self, request: Request, call: Call) -> Response:
-        try:
-            return await self.stages.call(request, call)
-        except BaseException as error:
-            if not isinstance(error, Exception):
-                self.accounts.cancelled_upstream()
-            raise
-
     def _land(self, request: Request, plan: Plan, landed: Landed[tuple[Request, Response]], started: float) -> Response:
         (_, response), first = landed
         if response.trace.outcome == "hit":
@@ -284,23 +318,6 @@ class AsyncOptimizer:
         return self.accounts.record(
             request, response, started, outcome="coalesced", mechanism="coalesced", key=plan.key, steps=steps
         )
-
-
-def as_request(request: Request | str, parameters: dict[str, Any]) -> Request:
-    """The request itself, or the question in a text with its parameters.
-
-    Raises:
-        ConfigurationError: it is neither, or a `Request` comes with parameters.
-    """
-    if isinstance(request, str):
-        if parameters and "prompt" in parameters:
-            raise ConfigurationError("the prompt is given twice: as the request, and as prompt=…")
-        return Request.chat(request, **parameters)
-    if not isinstance(request, Request):
-        raise ConfigurationError(f"request must be a Request or a str, not {type(request).__name__}")
-    if parameters:
-        raise ConfigurationError(f"a Request takes no further parameters, but got {', '.join(sorted(parameters))}")
-    return request
 
 
 def _flight_key(request: Request, key: bytes) -> bytes:

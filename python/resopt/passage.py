@@ -194,4 +194,4 @@ class Passage:
         if not self._closes_books():
             return
         self._reader.leave()
-        self._pipeline.accounts.failure(error, self._started, self._request.model, self._request.scope)
+        self._pipeline.accounts.failure(error, self._started, self._request)

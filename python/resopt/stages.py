@@ -170,8 +170,8 @@ class Stages:
         try:
             for gate in self.gates:
                 passes.tickets.append((gate.name, await gate.enter(request)))
-        except BaseException as error:
-            passes.settle(None, error)
+        except BaseException:
+            passes.settle(None, ResoptError("another gate was closed, or nobody waited: the call was never made"))
             raise
         return passes
 
@@ -202,6 +202,30 @@ class Stages:
         except Exception as error:  # noqa: BLE001 - invariant 8
             journey.steps = (*journey.steps, self._accounts.skip(name, error))
             return None
+
+
+class Gated:
+    """A provider behind the gates of a pipeline, for calls of resopt's own that no stage may change.
+
+    Args:
+        stages: whose gates.
+        provider: who is asked.
+    """
+
+    def __init__(self, stages: Stages, provider: Any) -> None:
+        self._stages, self._provider = stages, provider
+        self.name: str = provider.name
+
+    async def complete(self, request: Request) -> Response:
+        """Ask, if the gates let it pass."""
+        passes = await self._stages.enter(request)
+        try:
+            response: Response = await self._provider.complete(request)
+        except BaseException as error:
+            passes.settle(None, error)
+            raise
+        passes.settle(response, None)
+        return response
 
 
 class Passes:

@@ -83,7 +83,7 @@ class Streams:
             CacheMissError: cache mode `only`.
             Exception: what `ask` raised.
         """
-        pipeline = self._pipeline
+        pipeline, plan = self._pipeline, None
         try:
             plan = pipeline.plan(request)
             considered = await pipeline.auditing.consider(request, plan)
@@ -112,7 +112,11 @@ class Streams:
                 reader.leave()
                 raise
         except BaseException as error:
-            pipeline.accounts.failure(error, started, request.model, request.scope)
+            stale = pipeline.trials.instead(request, plan, error)
+            events = None if stale is None else self._dialect(request).replay(stale, request.body)
+            if stale is not None and events is not None:
+                return Replay(events, pipeline.accounts.hit(request, stale, started).trace)
+            pipeline.accounts.failure(error, started, request)
             raise
         return Passage(pipeline, request, reader, started, _OPENED if first else _JOINED)
 

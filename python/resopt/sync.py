@@ -10,12 +10,13 @@ import threading
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from resopt.bulk import gather_blocking
 from resopt.errors import ClosedError, ConfigurationError
 from resopt.optimizer import AsyncOptimizer
 from resopt.providers.base import check_provider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
     from typing import Self
 
     from resopt.cache.response import CacheStats, ResponseCache
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
     from resopt.metrics.ledger import Ledger
     from resopt.metrics.prices import PriceBook
     from resopt.providers.base import Provider
+    from resopt.quality.feedback import Feedback
+    from resopt.quality.signals import Signal
+    from resopt.rollout.buckets import Rollout
+    from resopt.rollout.experiment import Experiment
     from resopt.stage import Gate, Stage
-    from resopt.types import Request, Response
+    from resopt.types import Request, Response, Scope
 
 T = TypeVar("T")
 
@@ -45,15 +50,29 @@ class Optimizer:
         ledger: Ledger | None = None,
         stages: Sequence[Stage] = (),
         gates: Sequence[Gate] = (),
+        rollout: Rollout | None = None,
+        experiments: Sequence[Experiment] = (),
+        quality: Feedback | None = None,
     ) -> None:
         check_provider(provider)
         twin = getattr(provider, "blocking", None)
         waiting: Any = twin() if callable(twin) else _OnItsOwnLoop(provider)
-        pipeline = AsyncOptimizer(waiting, cache=cache, prices=prices, ledger=ledger, stages=stages, gates=gates)
+        pipeline = AsyncOptimizer(
+            waiting,
+            cache=cache,
+            prices=prices,
+            ledger=ledger,
+            stages=stages,
+            gates=gates,
+            rollout=rollout,
+            experiments=experiments,
+            quality=quality,
+        )
         pipeline.stages = pipeline.stages.blocking()
         pipeline.auditing.blocking = True
         pipeline.flight = _BlockingFlight(pipeline.flight)
         self.pipeline = pipeline
+        self.bulk, self.repeat = pipeline.bulk, pipeline.repeat
         self.cache = pipeline.cache
         self.ledger = pipeline.ledger
 
@@ -66,9 +85,24 @@ class Optimizer:
             return hit
         return drive(self.pipeline.ask(request, started))
 
+    def gather(
+        self,
+        requests: Iterable[Request | str],
+        batch_size: int = 10,
+        *,
+        deadline: float | None = None,
+        **options: Any,
+    ) -> list[Any]:
+        """Answer many requests, `batch_size` threads at a time; as `AsyncOptimizer.gather`, at the standard tier."""
+        return gather_blocking(self, requests, batch_size, deadline=deadline, **options)
+
     def lookup(self, request: Request | str, **parameters: Any) -> Response | None:
         """The stored answer to a request, or None; asks nobody and leaves no record in the ledger."""
         return self.pipeline.lookup(request, **parameters)
+
+    def feedback(self, which: Response | str | Any, *, scope: Scope | None = None, **said: Any) -> tuple[Signal, ...]:
+        """Say how good an answer was; as `AsyncOptimizer.feedback`."""
+        return self.pipeline.feedback(which, scope=scope, **said)
 
     def report_bad_hit(self, which: Response | str) -> int:
         """Take back an answer from memory that was wrong (or the `trace.id` of it); how many were dropped."""

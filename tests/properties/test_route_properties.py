@@ -22,6 +22,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_any_text_gets_a_score_from_one_to_ten(text):
     assert 1 <= analyze_complexity(text) <= 10
@@ -30,6 +31,7 @@ def test_any_text_gets_a_score_from_one_to_ten(text):
     assert found.raw is None or math.isclose(found.raw, sum(part.adds for part in found.parts), rel_tol=1e-9)
 
 
+@settings(deadline=None)
 @given(ANY_TEXT, ANY_TEXT)
 def test_a_line_more_never_lowers_the_score(text, more):
     before, after = PRIOR.score(f"{text}\n"), PRIOR.score(f"{text}\n{more}")
@@ -61,6 +63,7 @@ def test_decisions_repeat_and_dry_runs_change_nothing(texts):
         assert one.route(text) == foreseen == other.route(text)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_score_never_gets_a_lower_tier(one, other):
     cuts = Cuts([0.5, 0.3, 0.2], PRIOR)
@@ -70,6 +73,7 @@ def test_a_higher_score_never_gets_a_lower_tier(one, other):
         assert cuts.tier(cuts.percentile(low), mode) <= cuts.tier(cuts.percentile(high), mode)
 
 
+@settings(deadline=None)
 @given(ANY_TEXT, ANY_TEXT)
 def test_any_answer_can_be_checked_and_counted(question, answer):
     request, response = Request.chat(question), Response(text=answer, model="m", finish_reason="stop")
@@ -81,7 +85,7 @@ def test_any_answer_can_be_checked_and_counted(question, answer):
     assert all(math.isfinite(value) for value in count(question, answer))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(JSON, JSON)
 def test_any_value_can_be_held_against_any_schema(value, schema):
     assert fault_in(value, schema) is None or isinstance(fault_in(value, schema), str)

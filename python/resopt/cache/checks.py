@@ -24,3 +24,15 @@ def count(name: str, value: object, least: int = 1) -> int:
     if type(value) is not int or value < least:
         raise ConfigurationError(f"{name} must be a whole number from {least} up, not {value!r}")
     return value
+
+
+def not_a(name: str, kind: type, value: object) -> ConfigurationError:
+    """The error for a value of another type."""
+    return ConfigurationError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+
+
+def exactly_one(what: str, **values: object) -> None:
+    """Refuse none and several of the arguments by which something is chosen."""
+    given = [name for name, value in values.items() if value is not None]
+    if len(given) != 1:
+        raise ConfigurationError(f"{what} takes exactly one of {', '.join(values)}, not {given}")

@@ -37,10 +37,12 @@ class Asked(NamedTuple):
     Attributes:
         question: the user's last words.
         scope: the request without them, and with model and sampling by their class; its key is the partition's.
+        request: as it came.
     """
 
     question: str
     scope: Request
+    request: Request
 
 
 def asked(request: Request, decision: Decision) -> Asked | str:
@@ -67,7 +69,7 @@ def asked(request: Request, decision: Decision) -> Asked | str:
     if question is None:
         return "the last message is not one question in text"
     reason = _unplain(question)
-    return reason or Asked(question, msgspec.structs.replace(request, body=_classified({**body, field: rest})))
+    return reason or Asked(question, msgspec.structs.replace(request, body=_classified({**body, field: rest})), request)
 
 
 def _unplain(question: str) -> str:

@@ -11,6 +11,8 @@ from resopt.types import NO_TRACE, Response, Step
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from resopt._core import Stats
+
 AGE_BANDS: Final = (
     ("< 1 min", 60.0),
     ("1-10 min", 600.0),
@@ -89,6 +91,20 @@ class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
     entries: int
     bytes: int
     not_admitted: dict[str, int]
+
+    @classmethod
+    def of(cls, stats: Stats, second_looks: int, not_admitted: dict[str, int]) -> CacheStats:
+        """The counters of the store, in which a second look for the same request counts as a miss."""
+        return cls(
+            hits=stats.hits,
+            misses=stats.misses - second_looks,
+            evictions=stats.evictions,
+            expirations=stats.expirations,
+            refused=stats.refused,
+            entries=stats.entries,
+            bytes=stats.bytes,
+            not_admitted=not_admitted,
+        )
 
     @property
     def hit_rate(self) -> float:

@@ -227,6 +227,8 @@ class Meaning:
         entry = None if source is None else cache.held(source.key)
         if source is None or entry is None or self.rewriter is None:
             return None, ()
+        if cache.allowed is not None and not cache.allowed("rewrite", request):
+            return None, ()
         stored: Stored = entry.value
         if stored.origin is not None and stored.origin.mechanism == "rewrite":
             return None, ()  # never the source of another rewrite
@@ -244,7 +246,7 @@ class Meaning:
 
     def _scope_key(self, cache: ResponseCache, question: Asked) -> bytes:
         personal = cache.freshness.classify(question.question).personal
-        return cache.key.scoped(question.scope, self.policy, personal=personal)
+        return cache.key.scoped(question.scope, self.policy, personal=personal, of=question.request)
 
 
 def take_matter() -> Matter | None:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resopt._core import Digest, ManualClock
 from resopt.cache.admission import MODEL, USER, Filling, Plan, incomplete, own_tags, planned, unfit
+from resopt.cache.checks import exactly_one, not_a
 from resopt.cache.freshness import Freshness
 from resopt.cache.kept import AGE_BANDS, CacheStats, Counts, Stored, by_age, immutable, unbilled
 from resopt.cache.memory import Cache
+from resopt.cache.stale import Stale, past_its_time
 from resopt.errors import ConfigurationError
 from resopt.key import Matching, RequestKey
 from resopt.types import Request, Response, Step, Trace
@@ -50,6 +52,7 @@ class ResponseCache:
         namespace: separates the keys of this cache from every other's.
         secret: bytes without which nobody can compute or test a key.
         policy: versions of the route and prompt policies; answers made under other versions are not found.
+        stale_seconds: how long past its time an answer may be served when a budget forbids the call; None for never.
         clock: a `ManualClock`, for tests and replays.
         wall_clock: Unix time in seconds, for the timestamps of entries.
 
@@ -59,6 +62,9 @@ class ResponseCache:
 
     meaning: Meaning | None = None
     """What finds answers to questions in other words; None when nothing does (see `SemanticCache`)."""
+
+    allowed: Callable[[str, Request], bool] | None = None
+    """Whether a request may be answered by `semantic` or `rewrite`; always when None."""
 
     def __init__(
         self,
@@ -72,6 +78,7 @@ class ResponseCache:
         namespace: str = "",
         secret: bytes | None = None,
         policy: str | tuple[str, ...] = (),
+        stale_seconds: float | None = None,
         clock: ManualClock | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -90,6 +97,7 @@ class ResponseCache:
             message = str(error).replace("max_entries", "max_size").replace("ttl must", "ttl_seconds must")
             raise ConfigurationError(message) from None
         self.ttl = ttl_seconds
+        self._stale = None if stale_seconds is None else Stale(self._store, stale_seconds, ttl_seconds)
         self._refusals = refusals
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
@@ -110,17 +118,7 @@ class ResponseCache:
         """Counters and sums; `not_admitted` counts, by reason, the answers that were not good enough to keep."""
         with self._lock:  # read before the store: each second look comes after the miss it is taken from
             second_looks, not_admitted = self._counts.second_looks, dict(self._counts.not_admitted)
-        stats = self._store.stats
-        return CacheStats(
-            hits=stats.hits,
-            misses=stats.misses - second_looks,
-            evictions=stats.evictions,
-            expirations=stats.expirations,
-            refused=stats.refused,
-            entries=stats.entries,
-            bytes=stats.bytes,
-            not_admitted=not_admitted,
-        )
+        return CacheStats.of(self._store.stats, second_looks, not_admitted)
 
     def lookup(self, request: Request, key: bytes | None = None) -> Response | None:
         """The stored answer that fits, with its trace, or None. Synchronous, without a task.
@@ -135,7 +133,7 @@ class ResponseCache:
             UnkeyableError: the body holds something that is not plain data; the message names the path to it.
         """
         if not isinstance(request, Request):
-            raise _not_a("request", Request, request)
+            raise not_a("request", Request, request)
         if request.cache in _BLIND:
             return None
         key = self.key(request) if key is None else key
@@ -156,7 +154,7 @@ class ResponseCache:
         no key can cover.
         """
         if not isinstance(request, Request):
-            raise _not_a("request", Request, request)
+            raise not_a("request", Request, request)
         return planned(self, request, key)
 
     def landed(self, request: Request, plan: Plan) -> Response | None:
@@ -172,7 +170,7 @@ class ResponseCache:
         Only a complete answer is: not an error, not cut off, filtered, empty or interrupted.
         """
         if not isinstance(response, Response):
-            raise _not_a("response", Response, response)
+            raise not_a("response", Response, response)
         plan = self.plan(request) if plan is None else plan
         reason = ""
         if plan.key is not None:
@@ -191,7 +189,14 @@ class ResponseCache:
         )
         tags = (*request.tags, *own_tags(request, response, stored.user))
         kept = self._store.set(Digest(plan.key), stored, ttl=plan.ttl, tags=tags, weight=stored.weight)
+        if kept and self._stale is not None:
+            self._stale.keep(plan, stored, tags)
         return _KEPT if kept else Step("admit", "refused", "heavier than max_bytes")
+
+    def stale(self, request: Request, plan: Plan) -> Response | None:
+        """The stored answer, past its time too, where `stale_seconds` allows it; for when no call may be made."""
+        stored = None if self._stale is None else self._stale.find(plan)
+        return None if stored is None or plan.key is None else past_its_time(self._serve(request, plan.key, stored))
 
     def filling(self, request: Request, plan: Plan, detach: Callable[[], None] | None = None) -> Filling:
         """Watch over an answer in the making: `admit` it through this, and an invalidation meanwhile is honoured.
@@ -238,14 +243,14 @@ class ResponseCache:
         Raises:
             ConfigurationError: not exactly one of them is given, or it is of the wrong type.
         """
-        given = [name for name, value in _named(tag, model, user, older_than, key) if value is not None]
-        if len(given) != 1:
-            raise ConfigurationError(f"invalidate takes exactly one of tag, model, user, older_than, key, not {given}")
+        exactly_one("invalidate", tag=tag, model=model, user=user, older_than=older_than, key=key)
         if older_than is not None:
             return self._store.invalidate(older_than=older_than)
         if key is not None:
             if not isinstance(key, bytes):
                 raise ConfigurationError(f"key must be 16 bytes, not {type(key).__name__}")
+            if self._stale is not None:
+                self._stale.drop(key)
             return int(self._store.remove(Digest(key)))
         for prefix, name, value in (("", "tag", tag), (MODEL, "model", model), (USER, "user", user)):
             if isinstance(value, str):
@@ -295,6 +300,8 @@ class ResponseCache:
 
     def _find(self, meaning: Meaning, request: Request) -> Response | None:
         """The answer to another question that means the same: its use counts as a hit of that entry."""
+        if self.allowed is not None and not self.allowed("semantic", request):
+            return None
         found = meaning.find(self, request)
         if found is not None and found.trace.key is not None:
             self._looked_again()
@@ -319,11 +326,3 @@ class ResponseCache:
     def _count_not_admitted(self, reason: str) -> None:
         with self._lock:
             self._counts.not_admitted[reason] = self._counts.not_admitted.get(reason, 0) + 1
-
-
-def _not_a(name: str, kind: type, value: object) -> ConfigurationError:
-    return ConfigurationError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
-
-
-def _named(*values: object) -> list[tuple[str, object]]:
-    return list(zip(("tag", "model", "user", "older_than", "key"), values, strict=True))

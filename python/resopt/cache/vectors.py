@@ -97,12 +97,13 @@ class HNSWIndex:
     """
 
     def __init__(self, dimensions: int, *, links: int = 16, ef_construction: int = 200, ef: int = 64) -> None:
-        for name, value, most in (
+        options: tuple[tuple[str, object, int], ...] = (
             ("dimensions", dimensions, 65_536),
             ("links", links, 1_000),
             ("ef_construction", ef_construction, 100_000),
             ("ef", ef, 100_000),
-        ):
+        )
+        for name, value, most in options:
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
                 raise ConfigurationError(f"{name} must be a whole number from 1 to {most:,}, not {value!r}")
         self._dimensions = dimensions
@@ -175,7 +176,7 @@ class HNSWIndex:
         self, vector: Buffer | Sequence[float], /, k: int = 1, floor: float | None = None
     ) -> list[tuple[int, float]]:
         """The `k` nearest ids that the graph leads to, none below `floor`, the nearest first."""
-        if not isinstance(k, int) or k < 1:
+        if k < 1:
             raise ConfigurationError("k must be at least 1")
         if floor is not None and math.isnan(floor):
             raise ConfigurationError("floor must be a number")
@@ -236,7 +237,7 @@ class HNSWIndex:
         return np.asarray(row / length, np.float32)[np.newaxis]
 
 
-def _number(entry: int) -> int:
+def _number(entry: object) -> int:
     if not isinstance(entry, int) or isinstance(entry, bool) or not 0 <= entry < _IDS:
         raise ConfigurationError("an id is a whole number from 0 to 2**64 - 1")
     return entry

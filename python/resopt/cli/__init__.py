@@ -26,10 +26,12 @@ def build() -> typer.Typer:
         import typer
     except ImportError as error:
         raise MissingExtraError("the command line needs: pip install 'resopt[cli]'") from error
+    from resopt.cli.bench import bench
     from resopt.cli.demo import demo
     from resopt.cli.evaluate import evaluate
     from resopt.cli.explain import explain
     from resopt.cli.replay import replay
+    from resopt.cli.report import report
     from resopt.cli.simulate import simulate
 
     application = typer.Typer(
@@ -44,9 +46,11 @@ def build() -> typer.Typer:
     def resopt() -> None:
         """Cuts the cost and the latency of LLM calls."""
 
+    application.add_typer(bench)
     application.command()(demo)
     application.command()(explain)
     application.command()(replay)
+    application.command()(report)
     application.command()(simulate)
     application.add_typer(evaluate)
     return application

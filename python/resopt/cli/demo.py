@@ -38,8 +38,26 @@ def demo(
     without, optimized = _live_twice(console, moments, seed, scale)
     show(console, without, optimized)
     streamed = _stream_too(console, moments, seed, scale)
-    for line in [*check(without, optimized), *streamed, _in_other_words(console, seed, scale)]:
+    told_apart = _in_other_words(console, seed, scale)
+    for line in [*check(without, optimized), *streamed, told_apart, _everything_on(console, seed, scale)]:
         console.print(f"[green]✓[/green] {line}")
+
+
+def _everything_on(console: Console, seed: int, scale: float) -> str:
+    """Routing and shorter prompts on top, against everything on the strong model."""
+    from functools import partial
+
+    from resopt.cli.demo_routed import check_routed, route_a_day
+    from resopt.cli.demo_show import show_routed
+    from resopt.providers.simulated import SimulatedServer
+
+    with SimulatedServer(seed=seed, time_scale=scale / 10, process=True) as server:
+        routed = _run(partial(route_a_day, server, seed))
+    console.print(
+        f"5. {routed.requests} requests with routing and shorter prompts too, against all on the strong model:"
+    )
+    console.print(show_routed(routed))
+    return check_routed(routed)
 
 
 def _in_other_words(console: Console, seed: int, scale: float) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from resopt.cli.demo_meaning import Meaning, Told
+    from resopt.cli.demo_routed import Routed
     from resopt.cli.demo_run import Answered, Lived
     from resopt.cli.demo_wrap import Run
 
@@ -131,6 +132,25 @@ def show_meaning(meaning: Meaning) -> Table:
     )
     for told in meaning.again:
         table.add_row(*_told(told))
+    return table
+
+
+def show_routed(routed: Routed) -> Table:
+    """The fifth part: cost, what saved it, who answered, and how well."""
+    report = routed.report
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    table.add_column("", justify="right")
+    table.add_column("", justify="right")
+    table.add_row("all on the strong model", dollars(routed.all_strong), "")
+    spent = share(1 - report.spent / routed.all_strong)
+    table.add_row("with everything on", dollars(report.spent), f"{spent} less", style="bold")
+    for saving in report.savings:
+        table.add_row(f"  saved by {saving.mechanism}", dollars(saving.avoided), share(saving.share))
+    for figures in report.models:
+        table.add_row(f"answered by {figures.model}", f"{figures.requests:,}", share(figures.share))
+    quality, low, high = routed.quality
+    table.add_row("quality (the simulation's truth)", share(quality), f"{share(low)} to {share(high)}")
     return table
 
 

@@ -30,6 +30,9 @@ def simulate(
     rate_disconnect: Annotated[float, typer.Option(help="Share of replies broken off in the middle.")] = 0.0,
     rate_malformed: Annotated[float, typer.Option(help="Share of replies that are not JSON.")] = 0.0,
     retry_after: Annotated[float | None, typer.Option(help="Seconds in the Retry-After header of a 429.")] = None,
+    requests_per_minute: Annotated[float | None, typer.Option(min=0.001, help="Requests each model allows.")] = None,
+    tokens_per_minute: Annotated[float | None, typer.Option(min=0.001, help="Tokens each model allows.")] = None,
+    batch_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds that a batch of deferred work takes.")] = 10.0,
     api_key: Annotated[str | None, typer.Option(help="Key that requests must carry.")] = None,
     model: Annotated[
         list[str] | None,
@@ -42,7 +45,7 @@ def simulate(
     """Serve a simulated provider in OpenAI's chat shape until Ctrl-C, then print what it received."""
     from rich.console import Console
 
-    from resopt.providers.simulated import Faults, SimulatedServer
+    from resopt.providers.simulated import BatchTimes, Faults, RateLimits, SimulatedServer
 
     faults = Faults(
         rate_429=rate_429,
@@ -54,7 +57,16 @@ def simulate(
         retry_after=retry_after,
     )
     models = [parse_model(text) for text in model] if model else None
-    server = SimulatedServer(models, seed=seed, faults=faults, time_scale=time_scale, port=port, api_key=api_key)
+    server = SimulatedServer(
+        models,
+        seed=seed,
+        faults=faults,
+        time_scale=time_scale,
+        port=port,
+        api_key=api_key,
+        limits=RateLimits(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute),
+        batches=BatchTimes(seconds=batch_seconds),
+    )
     console = Console(highlight=False, soft_wrap=True)
     ended = threading.Event()
     before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}

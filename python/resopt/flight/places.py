@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import asyncio
     import contextvars
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from resopt.flight.call import Call
 
@@ -57,7 +57,7 @@ class AsyncioPlace:
 
     def wake(self) -> bool:
         """End the wait, from any thread; False when the loop is closed."""
-        return self.post(self._wake)
+        return self.post(self.wake_here)
 
     async def wait(self, seconds: float | None) -> bool:
         """Wait until woken (True) or the time is up (False)."""
@@ -68,6 +68,15 @@ class AsyncioPlace:
 
             await asyncio.wait((self._woken,), timeout=seconds)
         return self._woken.done()
+
+    def woken(self) -> Awaitable[None]:
+        """Ends when woken, as `wait(None)`; nothing runs in between."""
+        return self._woken
+
+    def wake_here(self) -> None:
+        """`wake`, for code that knows that it runs in the place's own loop."""
+        if not self._woken.done():
+            self._woken.set_result(None)
 
     def spawn(self, fly: Coroutine[Any, Any, None], context: contextvars.Context, lose: Callable[[], None]) -> None:
         """Run the call in a task of its own; `lose` is called when that has ended, in whatever way."""
@@ -84,10 +93,6 @@ class AsyncioPlace:
     def gone(self) -> bool:
         """Whether the loop has stopped: then the call's task stands still, perhaps for ever."""
         return not self.home.is_running()
-
-    def _wake(self) -> None:
-        if not self._woken.done():
-            self._woken.set_result(None)
 
     def post(self, function: Callable[[], object]) -> bool:
         """Run `function` in the loop, from any thread; False when the loop is closed."""
@@ -128,6 +133,14 @@ class TrioPlace:
             with trio.move_on_after(seconds):
                 await self._woken.wait()
         return self._woken.is_set()
+
+    def woken(self) -> Awaitable[None]:
+        """Ends when woken, as `wait(None)`."""
+        return self._woken.wait()
+
+    def wake_here(self) -> None:
+        """`wake`, for code that knows that it runs in the place's own run."""
+        self._woken.set()
 
     def spawn(self, fly: Coroutine[Any, Any, None], context: contextvars.Context, lose: Callable[[], None]) -> None:
         """Run the call in a system task; `lose` is called when that has ended, in whatever way."""

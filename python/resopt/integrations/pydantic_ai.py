@@ -79,7 +79,7 @@ class ResoptModel(WrapperModel):
                 as_model_response(hit), model_request_parameters=asked[2], replay_events=True
             )
             return
-        plan = self.resopt.cache.plan(request)
+        plan = self.resopt.plan(request)
         record = partial(self.resopt.ledger.record, model=request.model, scope=request.scope)
         outcome: Outcome = "cancelled"
         answer, problem = Response(text="", model=""), None

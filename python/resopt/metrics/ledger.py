@@ -6,24 +6,24 @@ CPython), and readers, or now and then a writer that finds the lock free, move t
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, TextIO
 
-import msgspec
-
 from resopt.errors import ConfigurationError
 from resopt.metrics.detour import detoured, used
+from resopt.metrics.export import lines_of
 from resopt.metrics.prices import PriceBook
-from resopt.metrics.record import MONEY, Money, Record, ids
+from resopt.metrics.record import MONEY, Money, Record, ids, refused
 from resopt.metrics.report import CacheFigures, Report, summarise
+from resopt.metrics.scopes import Scopes
 from resopt.metrics.totals import Totals
 from resopt.types import EVERYONE, NO_USAGE, Detour, Outcome, Scope, Step, Usage
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping
 
     from resopt.metrics.prices import Amount, Price
@@ -34,7 +34,6 @@ _QUEUED = 1_024
 _MOVED = 64
 """Records a writer moves at once: it bounds what one request in so many pays (about 0.1 ms)."""
 
-_REMEMBERED_SCOPES = 10_000
 _INFINITY = float("inf")
 
 
@@ -69,12 +68,15 @@ class Ledger:
         self.prices = prices if isinstance(prices, PriceBook) else PriceBook(prices)
         self._clock = clock
         self._cache = cache
-        self._scope_key = os.urandom(16) if scope_key is None else _checked_key(scope_key)
-        self._scopes: dict[Scope, str] = {EVERYONE: ""}
+        self._quality: Callable[[], Any] = lambda: None
+        self._work: Callable[[], Any] = lambda: None
+        self._scopes = Scopes(scope_key)
         self._queue: deque[Record] = deque()
         self._lock = threading.Lock()  # guards the sums and the recent records, never the queue
         self._totals = Totals()
         self._recent: deque[Record] = deque(maxlen=keep)
+        self._exporting = threading.Lock()
+        self._moved = 0  # records since the last export
 
     def record(
         self,
@@ -94,6 +96,7 @@ class Ledger:
         id: str | None = None,  # noqa: A002  # the record's own word for it
         ts: float | None = None,
         detour: Detour | None = None,
+        key: bytes | None = None,
     ) -> Record:
         """Write down one request; never waits.
 
@@ -115,6 +118,7 @@ class Ledger:
             ts: Unix time; the clock's when None.
             detour: how the call that made the answer differed from what was asked for. What it lists as `also` billed
                 is added to the cost, on a hit too: leave out what was billed when the stored answer was made.
+            key: under which the answer is stored, for feedback on it.
 
         Raises:
             ConfigurationError: the outcome is not one, or a latency is negative or not a number.
@@ -122,7 +126,7 @@ class Ledger:
         money = MONEY.get(outcome)
         baseline_latency = upstream_latency or latency
         if money is None or not (0.0 <= latency < _INFINITY and 0.0 <= baseline_latency < _INFINITY):
-            raise _refused(outcome, latency, upstream_latency)
+            raise refused(outcome, latency, upstream_latency)
         billed = avoided_usage = NO_USAGE
         cost: int | None
         parts: tuple[tuple[str, int], ...] = ()
@@ -162,10 +166,11 @@ class Ledger:
             latency,
             baseline_latency,
             stages,
-            "" if scope is EVERYONE else self._scope_digest(scope),
+            "" if scope is EVERYONE else self._scopes.digest(scope),
             age,
             error if error is None or isinstance(error, str) else type(error).__name__,
             parts,
+            key,
         )
         return self._queued(record)
 
@@ -198,7 +203,7 @@ class Ledger:
                 latency,
                 latency,
                 (),
-                "" if scope is EVERYONE else self._scope_digest(scope),
+                "" if scope is EVERYONE else self._scopes.digest(scope),
             )
         )
 
@@ -214,9 +219,10 @@ class Ledger:
     def summary(self) -> Report:
         """Everything recorded so far, as data."""
         cache = None if self._cache is None else CacheFigures.of(self._cache())
+        quality, work = self._quality(), self._work()
         with self._lock:
             self._move()
-            return summarise(self._totals, cache)
+            return summarise(self._totals, cache, quality, work)
 
     def report(self, file: TextIO | None = None) -> Report:
         """Print the report (to standard output, or `file`) and return it as data."""
@@ -224,9 +230,35 @@ class Ledger:
         (file or sys.stdout).write(f"{report}\n")
         return report
 
-    def attach(self, cache: Callable[[], CacheFigures | Mapping[str, Any]]) -> None:
-        """Let reports show the cache: `cache()` gives `CacheFigures`, or a mapping of its fields."""
-        self._cache = cache
+    def attach(
+        self,
+        cache: Callable[[], CacheFigures | Mapping[str, Any]] | None = None,
+        *,
+        quality: Callable[[], Any] | None = None,
+        work: Callable[[], Any] | None = None,
+    ) -> None:
+        """Let reports show more: `cache()` gives `CacheFigures` or its fields, `quality()` a text, `work()` batches."""
+        self._cache, self._quality, self._work = cache or self._cache, quality or self._quality, work or self._work
+
+    def export(self, path: str | os.PathLike[str]) -> int:
+        """Append the records since the last export, of the last `keep`, to a file, a line of JSON each; how many."""
+        from pathlib import Path
+
+        with self._exporting:
+            with self._lock:
+                self._move()
+                fresh = min(self._moved, len(self._recent))
+                records = list(self._recent)[len(self._recent) - fresh :]
+                counted = self._moved
+            with Path(path).open("ab") as file:
+                file.write(lines_of(records))
+            self._moved -= counted
+        return len(records)
+
+    def find(self, id: str) -> tuple[Record, Scope | None] | None:  # noqa: A002
+        """One of the last records by its id, and whose it was, if that is remembered; None without one."""
+        record = next((record for record in reversed(self.records) if record.id == id), None)
+        return None if record is None else (record, self._scopes.find(record.scope))
 
     def merge(self, other: Ledger) -> None:
         """Count everything that `other` has counted, which stays as it is; single records are not copied.
@@ -249,6 +281,7 @@ class Ledger:
             self._queue.clear()
             self._totals = Totals()
             self._recent.clear()
+            self._moved = 0
 
     @property
     def hit_rate(self) -> float:
@@ -272,6 +305,7 @@ class Ledger:
             record = self._queue.popleft()  # only the holder of the lock takes from the queue
             self._recent.append(record)
             self._totals.count(record)
+        self._moved += waiting if limit is None else min(limit, waiting)
 
     def _price(self, model: str, fallback: str | None, usage: Usage | None) -> int | None:
         """The cost at a model, or at its other name where that alone has a price; an answer of no tokens has none."""
@@ -294,31 +328,3 @@ class Ledger:
             cost = self._price(served_model or model, model, usage)
             return cost, cost
         return self._price(served_model or model, None, usage), self._price(model, None, usage)
-
-    def _scope_digest(self, scope: Scope) -> str:
-        """16 hexadecimal digits that stand for a scope in the records, and tell nobody whose it is."""
-        digest = self._scopes.get(scope)
-        if digest is None:
-            from hashlib import blake2b
-
-            parts = msgspec.msgpack.encode((scope.namespace, scope.tenant, scope.user))
-            digest = blake2b(parts, digest_size=8, key=self._scope_key).hexdigest()
-            if len(self._scopes) >= _REMEMBERED_SCOPES:
-                self._scopes.clear()
-                self._scopes[EVERYONE] = ""
-            self._scopes[scope] = digest
-        return digest
-
-
-def _checked_key(key: Any) -> bytes:
-    if not isinstance(key, bytes) or not 0 < len(key) <= 64:
-        raise ConfigurationError("scope_key must be 1 to 64 bytes or None")
-    return key
-
-
-def _refused(outcome: object, latency: object, upstream_latency: object) -> ConfigurationError:
-    if outcome not in MONEY:
-        return ConfigurationError(f"outcome must be one of {', '.join(MONEY)}, not {outcome!r}")
-    return ConfigurationError(
-        f"latencies must be finite seconds from 0 up, not {latency!r} (upstream {upstream_latency!r})"
-    )

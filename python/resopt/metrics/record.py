@@ -8,6 +8,7 @@ from enum import Enum
 
 import msgspec
 
+from resopt.errors import ConfigurationError
 from resopt.types import Outcome, Step, Usage
 
 
@@ -53,6 +54,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         age: how old the served answer was; None unless it came from a cache.
         error: name of the exception's type; None when there was none.
         parts: the shares of `avoided_cost` by mechanism, where more than one had a part in it; they add up to it.
+        key: under which the answer is stored; None when it was never keyed.
     """
 
     ts: float
@@ -73,6 +75,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     age: float | None = None
     error: str | None = None
     parts: tuple[tuple[str, int], ...] = ()
+    key: bytes | None = None
 
     @property
     def avoided(self) -> dict[str, int]:
@@ -82,6 +85,15 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         if self.parts:
             return dict(self.parts)
         return {self.mechanism: self.avoided_cost}
+
+
+def refused(outcome: object, latency: object, upstream_latency: object) -> ConfigurationError:
+    """The error for an outcome or a latency that is none."""
+    if outcome not in MONEY:
+        return ConfigurationError(f"outcome must be one of {', '.join(MONEY)}, not {outcome!r}")
+    return ConfigurationError(
+        f"latencies must be finite seconds from 0 up, not {latency!r} (upstream {upstream_latency!r})"
+    )
 
 
 class Ids:

@@ -54,7 +54,9 @@ def render(report: Report) -> str:
     blocks = [_heading(report)]
     if report.requests:
         blocks += [_money(report), _savings(report), _latency(report), _models(report), _tokens(report)]
-    blocks += [_cache(report), _notes(report)]
+    if report.quality is not None:
+        blocks.append(str(report.quality).splitlines())
+    blocks += [_cache(report), _work(report), _notes(report)]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
@@ -173,6 +175,27 @@ def _cache(report: Report) -> list[str]:
         ages = ", ".join(f"{label}: {share(count / total)}" for label, count in report.cache.ages.items() if count)
         lines.append(f"Age of entries: {ages}")
     return [*lines, *report.cache.notes]
+
+
+def _work(report: Report) -> list[str]:
+    work = report.work
+    if work is None or not (work.batches or work.retries or work.concurrency):
+        return []
+    lines = []
+    if work.batches:
+        lines.append(
+            f"Batches: {work.batches:,} of {work.batch_size or 0:,.1f} requests on average; "
+            f"{share(report.batch_utilisation)} of all requests came in one"
+        )
+    if work.queue_wait_p50 is not None:
+        waits = f"P50 {seconds(work.queue_wait_p50)}, P95 {seconds(work.queue_wait_p95)}"
+        lines.append(f"Waited for their turn: {work.waited:,} calls ({waits} of all)")
+    if work.retries:
+        lines.append("Retries: " + ", ".join(f"{name} {count:,}" for name, count in sorted(work.retries.items())))
+    if work.concurrency:
+        limits = [f"{model or _UNNAMED} {limit:,}" for model, limit in list(work.concurrency.items())[:_MODELS]]
+        lines.append("Calls at once, at most: " + ", ".join(limits))
+    return lines
 
 
 def _notes(report: Report) -> list[str]:

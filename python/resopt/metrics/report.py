@@ -13,6 +13,7 @@ import msgspec
 from resopt._core import Sketch
 from resopt.errors import ConfigurationError
 from resopt.metrics.totals import ANSWERED, BACKGROUND, CALLED, Cell, Tokens, Totals
+from resopt.metrics.work import WorkFigures
 from resopt.types import Usage
 
 if TYPE_CHECKING:
@@ -149,6 +150,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         tokens_per_request: input and output tokens billed, per request.
         baseline_tokens_per_request: the same with the tokens not billed.
         cache: the cache now; None when none is attached.
+        quality: what was said of the answers (`resopt.quality.scores.QualityReport`); None when nothing is attached.
+        batch_utilisation: share of all requests that came in a batch.
+        work: batches, waits and retries; None when no optimizer is attached.
     """
 
     requests: int
@@ -184,6 +188,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_request: float | None
     baseline_tokens_per_request: float | None
     cache: CacheFigures | None = None
+    quality: Any = None
+    batch_utilisation: float = 0.0
+    work: WorkFigures | None = None
 
     def __str__(self) -> str:
         from resopt.metrics.render import render
@@ -196,7 +203,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return {"units": dict(UNITS), **plain}
 
 
-def summarise(totals: Totals, cache: CacheFigures | None = None) -> Report:
+def summarise(
+    totals: Totals, cache: CacheFigures | None = None, quality: Any = None, work: WorkFigures | None = None
+) -> Report:
     """The report on everything that `totals` has counted."""
     cells = totals.cells
     requests = totals.requests()
@@ -246,6 +255,9 @@ def summarise(totals: Totals, cache: CacheFigures | None = None) -> Report:
         if requests
         else None,
         cache=cache,
+        quality=quality,
+        batch_utilisation=work.batched / requests if work is not None and requests else 0.0,
+        work=work,
     )
 
 

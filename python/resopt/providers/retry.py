@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from resopt.errors import DeadlineError
 from resopt.providers.checks import require_seconds, require_whole
 from resopt.providers.transport import InterruptedAttemptError, Reply
+from resopt.terms import current_terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from resopt.providers.transport import Transport
+    from resopt.terms import Attempts
 
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 8.0
@@ -81,36 +84,55 @@ async def send(
         is_hopeless: tells the refusals with a retriable status that cannot succeed, such as a used-up quota.
     """
     start = time.monotonic()
+    terms = current_terms()
+    limits = terms.attempts
+    deadline = min(policy.deadline, max(terms.seconds_left, 0.0))
     attempts = 0
     while True:
         attempts += 1
         began = time.perf_counter()
         try:
             # Never 0 or less: a socket would refuse such a timeout, and `_reason_to_stop` has ended what is over.
-            left = max(policy.deadline - (time.monotonic() - start), 0.001)
+            left = max(deadline - (time.monotonic() - start), 0.001)
             end: Reply | InterruptedAttemptError = await transport.post(content, left)
         except InterruptedAttemptError as interruption:
             end = interruption
         seconds = time.perf_counter() - began
+        asked = wait_asked_for(end.headers) if isinstance(end, Reply) else None
+        if limits is not None:
+            _tell(limits, end, asked)
         if isinstance(end, Reply) and end.status < 300:
             return Attempted(end, attempts, seconds)
-        asked = wait_asked_for(end.headers) if isinstance(end, Reply) else None
         if not _is_retriable(end) or (isinstance(end, Reply) and is_hopeless(end)):
             return Attempted(end, attempts, seconds, "", asked)
         delay = policy.delay(attempts) if asked is None else asked
-        gave_up = _reason_to_stop(policy, attempts, delay, asked, policy.deadline - (time.monotonic() - start))
+        gave_up = _reason_to_stop(policy, deadline, attempts, delay, asked, deadline - (time.monotonic() - start))
         if gave_up:
             return Attempted(end, attempts, seconds, gave_up, asked)
         await transport.sleep(delay)
+        if limits is not None:
+            try:
+                await limits.again(deadline - (time.monotonic() - start))
+            except DeadlineError as error:
+                return Attempted(end, attempts, seconds, f"{error}", asked)
 
 
-def _reason_to_stop(policy: RetryPolicy, attempts: int, delay: float, asked: float | None, left: float) -> str:
+def _tell(limits: Attempts, end: Reply | InterruptedAttemptError, asked: float | None) -> None:
+    if isinstance(end, Reply):
+        limits.ended(end.status, end.headers, asked, timed_out=False)
+    else:
+        limits.ended(None, {}, None, timed_out=end.timed_out)
+
+
+def _reason_to_stop(
+    policy: RetryPolicy, deadline: float, attempts: int, delay: float, asked: float | None, left: float
+) -> str:
     if attempts >= policy.max_attempts:
         return f"{attempts} of {policy.max_attempts} attempts made"
     if delay >= left:
         who = "the provider asked to wait" if asked is not None else "the next attempt would wait"
         left = max(left, 0.0)
-        return f"{who} {delay:.3g} s, beyond the {left:.3g} s left of the deadline of {policy.deadline:.3g} s"
+        return f"{who} {delay:.3g} s, beyond the {left:.3g} s left of the deadline of {deadline:.3g} s"
     return ""
 
 

@@ -14,6 +14,8 @@ import msgspec
 from resopt.errors import ClosedError, ConfigurationError, MissingExtraError
 from resopt.providers.checks import require_number, require_whole
 from resopt.providers.simulated_answers import DEFAULT_MODELS, OTHER_MODELS, Faults, SimulatedModel
+from resopt.providers.simulated_batches import BatchTimes
+from resopt.providers.simulated_limits import RateLimits
 from resopt.providers.simulated_runners import STOP_SECONDS, InChild, InThread, Settings
 
 if TYPE_CHECKING:
@@ -21,14 +23,15 @@ if TYPE_CHECKING:
 
     from resopt.providers.simulated_counters import LastRequest, SimulatedStats
 
-__all__ = ["Faults", "SimulatedModel", "SimulatedServer"]
+__all__ = ["BatchTimes", "Faults", "RateLimits", "SimulatedModel", "SimulatedServer"]
 
 
 class SimulatedServer:
     """A simulated provider on 127.0.0.1; use it in `with` or `async with`.
 
     The same seed gives the same answers, delays and faults in every run (delays and faults by the order of arrival).
-    It speaks OpenAI's chat completions, responses and embeddings, Azure's form of them, and Anthropic's messages. A
+    It speaks OpenAI's chat completions, responses, embeddings, files and batches, Azure's form of the first three, and
+    Anthropic's messages and message batches. A call whose `Idempotency-Key` was answered before is not billed again. A
     request may ask for faults and special answers by the header `x-simulate`, or by `[simulate: …]` in its last message
     (`simulated_wishes.Wishes` lists all), and for more reply headers by `x-simulate-headers: {"retry-after": "0.1"}`.
     Prompt caches are simulated in the usage alone: the counters' prices know no discount.
@@ -40,6 +43,8 @@ class SimulatedServer:
         time_scale: factor on all delays but `Faults.hang` and `Retry-After`; 0 answers at once.
         port: port to listen on; 0 for any free one.
         api_key: when given, requests must carry it, or get a 401.
+        limits: requests and tokens that each model allows in a minute; none by default.
+        batches: how long deferred work takes.
         process: run in a child process instead of a thread.
 
     Raises:
@@ -56,6 +61,8 @@ class SimulatedServer:
         time_scale: float = 1.0,
         port: int = 0,
         api_key: str | None = None,
+        limits: RateLimits | None = None,
+        batches: BatchTimes | None = None,
         process: bool = False,
     ) -> None:
         chosen = (*DEFAULT_MODELS, *OTHER_MODELS) if models is None else tuple(models)
@@ -70,7 +77,14 @@ class SimulatedServer:
         except ImportError as error:
             raise MissingExtraError("the simulated provider needs: pip install 'resopt[server]'") from error
         self.settings = Settings(
-            models=chosen, seed=seed, faults=faults or Faults(), time_scale=time_scale, port=port, api_key=api_key
+            models=chosen,
+            seed=seed,
+            faults=faults or Faults(),
+            time_scale=time_scale,
+            port=port,
+            api_key=api_key,
+            limits=limits or RateLimits(),
+            batches=batches or BatchTimes(),
         )
         self.process = process
         self._runner: InThread | InChild | None = None

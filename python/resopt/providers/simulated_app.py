@@ -21,8 +21,11 @@ from starlette.routing import Route
 from resopt.errors import ConfigurationError
 from resopt.providers import simulated_chat, simulated_embeddings, simulated_messages, simulated_responses
 from resopt.providers.simulated_answers import Faults, SimulatedModel, seeded
+from resopt.providers.simulated_batch_apis import routes as batch_routes
+from resopt.providers.simulated_batches import BatchTimes, Desk
 from resopt.providers.simulated_counters import LastRequest, ModelCounters, SimulatedStats
 from resopt.providers.simulated_delivery import EventStream, OpenStream, broken, gone, json_response, refusal, whole
+from resopt.providers.simulated_limits import Meter, RateLimits
 from resopt.providers.simulated_speech import Moment, PromptMemory
 from resopt.providers.simulated_wishes import Wishes, marked_wishes, parse_wishes
 
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from resopt.providers.simulated_answers import Fault
-    from resopt.providers.simulated_delivery import Api
+    from resopt.providers.simulated_delivery import Api, Reply
     from resopt.providers.simulated_speech import Prompt
 
 _APIS = (simulated_chat.API, simulated_responses.API, simulated_embeddings.API, simulated_messages.API)
@@ -61,16 +64,22 @@ class SimulatedApp:
         faults: Faults | None = None,
         time_scale: float = 1.0,
         api_key: str | None = None,
+        limits: RateLimits | None = None,
+        batches: BatchTimes | None = None,
     ) -> None:
         self.models = {model.name: model for model in models}
         self.seed = seed
         self.faults = faults or Faults()
         self.time_scale = time_scale
         self.api_key = api_key
+        self.limits = limits or RateLimits()
+        self.desk = Desk(self, batches or BatchTimes())
         self.stats = SimulatedStats()
         self.recent: deque[LastRequest] = deque(maxlen=_MOST_RECENT)
         self.next_faults: deque[Wishes] = deque()
         self.memory = PromptMemory()
+        self._meters: dict[str, Meter] = {}
+        self._named: set[str] = set()
         self._arrivals = 0
         self._waiting: set[anyio.CancelScope] = set()
         self._closing = False
@@ -80,6 +89,7 @@ class SimulatedApp:
                 Route("/v1/models", self._list_models),
                 Route("/v1/moderations", self._moderate, methods=["POST"]),
                 Route("/v1/messages/count_tokens", self._count_tokens, methods=["POST"]),
+                *batch_routes(self.desk, self._admits),
                 Route("/stats", self._get_stats),
                 Route("/recent", self._get_recent),
                 Route("/reset", self._post_reset, methods=["POST"]),
@@ -94,6 +104,9 @@ class SimulatedApp:
         self.recent.clear()
         self.memory = PromptMemory()
         self.next_faults.clear()
+        self._meters.clear()
+        self._named.clear()
+        self.desk.clear()
         self._arrivals = 0
 
     def close(self) -> None:
@@ -142,7 +155,7 @@ class SimulatedApp:
             wishes = self._wishes(request, asked.prompt, drawn)
         except (*_MALFORMED, msgspec.MsgspecError, ConfigurationError) as error:
             return refusal(api, 400, f"The request is malformed: {error}")
-        if self.api_key is not None and not self._admits(request):
+        if not self._admits(request):
             given = request.headers.get("authorization", "none")
             return refusal(api, 401, f"Incorrect API key provided: {given}", "invalid_api_key")
         model = self.models.get(asked.model)
@@ -150,16 +163,35 @@ class SimulatedApp:
             message = f"The model `{asked.model}` does not exist; there are: {', '.join(self.models)}"
             return refusal(api, 404, message, "model_not_found")
         self.stats.models.setdefault(model.name, ModelCounters()).requests += 1
+        refused, told = self._limit(api, asked, model.name)
+        if refused is not None:
+            return refused
         latency = model.latency(draw) * self.time_scale + wishes.first_byte
         moment = Moment(
             seed=self.seed, model=model, wishes=wishes, number=number, now=int(time.time()), memory=self.memory
         )
         response = await self._serve(request, api, asked, moment, latency)
-        response.headers.update(extra)
+        response.headers.update({**told, **extra})
         return response
+
+    def _limit(self, api: Api, asked: Any, model: str) -> tuple[Response | None, dict[str, str]]:
+        """The refusal of a request beyond the limits, and what its reply says of them."""
+        meter = self._meters.get(model)
+        if meter is None:
+            meter = self._meters[model] = Meter(self.limits, time.monotonic)
+        wait = meter.admit(asked.prompt.tokens + (asked.prompt.limit or 0))
+        told = meter.headers(api.path, wait)
+        if not wait:
+            return None, told
+        self.stats.limited += 1
+        response = refusal(api, 429, "Rate limit reached.", "rate_limit_exceeded")
+        response.headers.update(told)
+        return response, told
 
     def _admits(self, request: Request) -> bool:
         """Whether the request carries the key, in the way of OpenAI, of Azure or of Anthropic."""
+        if self.api_key is None:
+            return True
         headers = request.headers
         ways = (headers.get("authorization"), headers.get("api-key"), headers.get("x-api-key"))
         return ways[0] == f"Bearer {self.api_key}" or self.api_key in ways[1:]
@@ -193,14 +225,25 @@ class SimulatedApp:
             latency += pace * reply.output_tokens
         if latency > 0 and await self._wait(request, latency):
             return gone()
-        counters = self.stats.models.setdefault(model.name, ModelCounters())
-        counters.input_tokens += reply.input_tokens
-        counters.output_tokens += reply.output_tokens
-        counters.picodollars += model.price(reply.input_tokens, reply.output_tokens)
+        self._bill(request, model, reply)
         compressed = wishes.gzip and "gzip" in request.headers.get("accept-encoding", "")
         if asked.stream:
             return EventStream(self, api, reply, wishes, pace, compressed=compressed)
         return whole(reply, wishes, compressed=compressed)
+
+    def _bill(self, request: Request, model: SimulatedModel, reply: Reply) -> None:
+        """Count an answer, unless its caller has had it before under the same name."""
+        name = request.headers.get("idempotency-key")
+        if name is not None and name in self._named:
+            self.stats.repeated += 1
+            return
+        if name is not None:
+            self._named.add(name)
+        counters = self.stats.models.setdefault(model.name, ModelCounters())
+        counters.input_tokens += reply.input_tokens
+        counters.output_tokens += reply.output_tokens
+        half = reply.plain.get("service_tier") == "flex"
+        counters.picodollars += model.price(reply.input_tokens, reply.output_tokens) // (2 if half else 1)
 
     @contextmanager
     def stream_open(self, scope: anyio.CancelScope) -> Iterator[OpenStream]:
@@ -269,6 +312,7 @@ class SimulatedApp:
         return json_response({"input_tokens": asked.prompt.tokens})
 
     async def _get_stats(self, _: Request) -> Response:
+        self.desk.look_at_all()
         return json_response(self.stats)
 
     async def _get_recent(self, _: Request) -> Response:

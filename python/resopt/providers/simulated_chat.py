@@ -43,6 +43,7 @@ class ChatBody(msgspec.Struct):
     response_format: dict[str, Any] | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
+    service_tier: str | None = None
 
     @property
     def prompt(self) -> Prompt:
@@ -114,6 +115,7 @@ def complete(chat: ChatBody, moment: Moment) -> Reply:
         "object": "chat.completion",
         "created": moment.now,
         "model": moment.model.name,
+        "service_tier": chat.service_tier or "default",
     }
     choices = [_choice(chat, answer, index) for index, answer in enumerate(answers)]
     events = _events(chat, head, answers, usage) if chat.stream else []

@@ -29,6 +29,10 @@ class SimulatedStats(msgspec.Struct):
         streams: streams begun.
         streams_open: streams being sent now.
         streams_aborted: streams whose client left before the end.
+        limited: requests refused because of the rate limits.
+        repeated: answers given again for an `Idempotency-Key` seen before, and not billed.
+        batches: batches of deferred work taken in.
+        batch_rows: rows of these answered and billed.
     """
 
     requests: int = 0
@@ -42,6 +46,10 @@ class SimulatedStats(msgspec.Struct):
     streams: int = 0
     streams_open: int = 0
     streams_aborted: int = 0
+    limited: int = 0
+    repeated: int = 0
+    batches: int = 0
+    batch_rows: int = 0
 
     @property
     def input_tokens(self) -> int:

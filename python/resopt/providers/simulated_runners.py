@@ -12,6 +12,8 @@ import msgspec
 
 from resopt.errors import ConfigurationError, ResoptError
 from resopt.providers.simulated_answers import Faults, SimulatedModel
+from resopt.providers.simulated_batches import BatchTimes
+from resopt.providers.simulated_limits import RateLimits
 
 if TYPE_CHECKING:
     from resopt.providers.simulated_app import SimulatedApp
@@ -30,13 +32,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     time_scale: float
     port: int
     api_key: str | None
+    limits: RateLimits
+    batches: BatchTimes
 
     def app(self) -> SimulatedApp:
         """The application, with fresh counters."""
         from resopt.providers.simulated_app import SimulatedApp
 
         return SimulatedApp(
-            self.models, seed=self.seed, faults=self.faults, time_scale=self.time_scale, api_key=self.api_key
+            self.models,
+            seed=self.seed,
+            faults=self.faults,
+            time_scale=self.time_scale,
+            api_key=self.api_key,
+            limits=self.limits,
+            batches=self.batches,
         )
 
 

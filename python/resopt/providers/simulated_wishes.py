@@ -43,6 +43,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         gzip: compress the reply when the client accepts that.
         first_byte: wait so long before the reply starts.
         pace: wait so long before each event.
+        twice: in a batch, write the row twice.
     """
 
     fault: Fault | None = None
@@ -64,6 +65,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gzip: bool = False
     first_byte: Seconds = 0.0
     pace: Seconds = 0.0
+    twice: bool = False
 
     @property
     def names(self) -> list[str]:

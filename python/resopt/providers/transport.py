@@ -15,6 +15,7 @@ import anyio.lowlevel
 import msgspec
 
 from resopt.errors import ClosedError, MissingExtraError
+from resopt.terms import current_terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -229,6 +230,9 @@ class _Template:
             "POST", self._url, headers=self._headers, stream=self._stream(content), extensions={"timeout": timeout}
         )
         request.headers["content-length"] = str(len(content))
+        name = current_terms().idempotency_key
+        if name:
+            request.headers["idempotency-key"] = name
         return request
 
     def decode(self, response: httpx2.Response, parts: list[bytes]) -> bytes:

@@ -128,18 +128,14 @@ def cheapest_start(costs: Sequence[int | None], chances: Sequence[float], places
     Returns:
         The place, and why; the cheapest when a price is unknown.
     """
-    expected = 0.0
-    first, least = places[0], float("inf")
+    first, least = places[-1], 0.0  # nothing follows the last
     for index in range(len(places) - 1, -1, -1):
         cost = costs[index]
         if cost is None:
             return places[0], "the cheapest first: a price is unknown"
-        following = expected if index < len(places) - 1 else 0.0
-        alone = float(cost) + chances[index] * following if index < len(places) - 1 else float(cost)
-        # What follows a tier may skip tiers: `expected` is the least over all later beginnings.
-        expected = alone if index == len(places) - 1 else min(alone, expected)
-        if alone <= least:
-            first, least = places[index], alone
+        expected = cost + chances[index] * least
+        if index == len(places) - 1 or expected <= least:
+            first, least = places[index], expected
     if first == places[0]:
         return first, "the cheapest first: what it saves is more than it costs when it will not do"
     return first, f"at once: cheaper answers would fail too often ({chances[0]:.0%}) to be worth their price"

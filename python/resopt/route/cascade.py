@@ -6,7 +6,7 @@ import hashlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from resopt.errors import ConfigurationError
+from resopt.errors import ConfigurationError, RoutingError
 from resopt.route.asking import Upstream, drive, sent_to
 from resopt.route.attempts import CascadeResult, Escalations
 from resopt.route.checks import STANDARD, Check
@@ -145,14 +145,17 @@ class CostAwareRouter:
         """The request with the first model in it; None when its model is pinned. For the pipeline.
 
         Raises:
-            RoutingError: no tier may serve it.
+            RoutingError: no tier may serve it, by the caller's wishes, or it asks for no model by name.
         """
         if request.body.get("stream"):
             return self.router.prepare(request)
         wishes = current.get()
         if self.router.is_pinned(request, wishes):
             return None
-        climb = Climb(self, request, wishes)
+        try:
+            climb = Climb(self, request, wishes)
+        except RoutingError as error:
+            return self.router.left_alone(request, wishes, error)
         tier = self.tiers[climb.place]
         self.router.take(climb.choice, climb.place)
         sent = sent_to(request, tier.model)
@@ -165,7 +168,10 @@ class CostAwareRouter:
         wishes = current.get()
         if place is None or wishes.pin:
             return None
-        climb = Climb(self, request, wishes)
+        try:
+            climb = Climb(self, request, wishes)
+        except RoutingError:  # it was left alone
+            return None
         verdict = self.examiner.cheaply(request, response)
         failed = verdict.quality < self.quality_threshold
         self.escalations.count(place, climb.percentile, failed=failed)

@@ -28,11 +28,21 @@ if TYPE_CHECKING:
 READ = 20_000
 """Characters of an answer that the checks of its wording read."""
 
-_REFUSAL = re.compile(
-    r"\A\W*(?:i(?:'|\u2019)?m sorry|i am sorry|sorry,|i (?:can(?:no|')t|can\u2019t|am (?:not able|unable)|won't)\b"
-    r"|i(?:'|\u2019)m (?:not able|unable)|as an ai\b|unfortunately, i (?:can|am)"
-    r"|es tut mir leid|leider kann ich|je suis désolé"
-    r"|lo siento|no puedo)",
+_APOLOGY = re.compile(
+    r"\A\W*(?:i(?:['\u2019]m| am) (?:\w+ )?sorry|sorry|my apologies|unfortunately|es tut mir leid|leider"
+    r"|je suis désolé|lo siento)\b",
+    re.IGNORECASE,
+)
+_UNABLE = re.compile(
+    r"\b(?:(?:i|we) (?:\w+ )?(?:can(?:no|['\u2019])t|can not|(?:am|are) (?:unable|not able)|won['\u2019]t)"
+    r"|(?:i['\u2019]m|we['\u2019]re) (?:unable|not able)"
+    r"|kann ich (?:\w+ )?nicht|geht nicht|nicht möglich|ne (?:peux|puis) pas|no puedo)\b",
+    re.IGNORECASE,
+)
+_DECLINES = re.compile(
+    r"\A\W*(?:as an ai[^.]{0,60}, )?(?:i|we) "
+    r"(?:can(?:no|['\u2019])t|can not|(?:am|are) (?:unable|not able) to|won['\u2019]t) "
+    r"(?:\w+ ){0,2}(?:help|assist|answer|provide|comply|discuss|share|generate|create|do that|fulfil)",
     re.IGNORECASE,
 )
 _FENCE = re.compile(r"^\s*```", re.MULTILINE)
@@ -103,8 +113,9 @@ def refusal(_: Request, response: Response) -> str | None:
     """The model declined."""
     if response.finish_reason == "refusal":
         return "the model declined"
-    text = response.text
-    return "it begins like a refusal" if len(text) < 1_000 and _REFUSAL.match(text) else None
+    text = response.text[:READ]
+    declined = _DECLINES.match(text) or (_APOLOGY.match(text) and _UNABLE.search(text[:300]))
+    return "it begins like a refusal" if declined else None
 
 
 def schema(request: Request, response: Response) -> str | None:

@@ -38,7 +38,7 @@ class Climb:
         self._cascade, self.request = cascade, request
         self.choice = cascade.router.choose(request, wishes)
         self.percentile = 0.5 if self.choice.percentile is None else self.choice.percentile
-        out = barred(cascade.tiers, wishes, needs_of(request), request.api)
+        out = {**cascade.router.dropped, **barred(cascade.tiers, wishes, needs_of(request), request.api)}
         health = cascade.health
         open_places = [place for place in range(len(cascade.tiers)) if place not in out]
         self._places = [place for place in open_places if not health.resting(cascade.tiers[place].model)] or open_places
@@ -52,7 +52,10 @@ class Climb:
             return self.choice.place, "critical: the most able tier that may be asked"
         if self.request.body.get("stream"):
             return self.choice.place, "a stream is never switched: the tier that the score asks for"
-        places = self._places
+        return self._cheapest(self._places)
+
+    def _cheapest(self, places: list[int]) -> tuple[int, str]:
+        """Where among these places to go on, and why."""
         chances = [self._cascade.escalations.chance(place, self.percentile) for place in places]
         return cheapest_start([self._costs[place] for place in places], chances, places)
 
@@ -61,8 +64,9 @@ class Climb:
         return self._cascade.router.costs.expected(self._cascade.tiers[place], self.choice.prompt, limit)
 
     def above(self, place: int) -> int | None:
-        """The next tier above one that may be asked."""
-        return next((other for other in self._places if other > place), None)
+        """The tier to ask when the answer of one will not do; None when there is none above it."""
+        higher = [other for other in self._places if other > place]
+        return self._cheapest(higher)[0] if higher else None
 
     def expected_below(self, place: int) -> int:
         """What attempts at lower tiers are likely to have cost."""

@@ -123,6 +123,7 @@ class Desk:
             choice.notes.insert(0, "critical: the most able tier that may be asked")
         choice.place, moved = nearest(self.tiers, choice.place, out, self.health)
         choice.notes.extend(moved)
+        choice.free = choice.free and not moved  # what the cuts did not choose they need not make up for
         self._keep_warm(choice, session, limit, out)
         choice.cost = self.costs.expected(self.tiers[choice.place], choice.prompt, limit)
         choice.free = choice.free and wishes.is_plain
@@ -146,8 +147,8 @@ class Desk:
             choice.place = self.cuts.tier_of_silence(self.middle)
             choice.level = 0.5 if session is None else session.level
             if session is not None:
-                choice.place = session.tier
-                choice.notes.append("the conversation stays where it is")
+                choice.place = self.cuts.tier(session.level, wishes.mode)
+                choice.notes.append(f"the conversation keeps it at percentile {session.level:.2f}")
             return
         choice.level = self.sessions.level(session, choice.percentile)
         if choice.level > choice.percentile:
@@ -167,7 +168,7 @@ class Desk:
         stay = self.costs.expected(held, choice.prompt, limit, cached=warm)
         move = self.costs.expected(self.tiers[choice.place], choice.prompt, limit)
         if stay is not None and move is not None and move >= stay:
-            choice.place = session.tier
+            choice.place, choice.free = session.tier, False
             choice.notes.append(f"{held.name} is cheaper still: it has {warm:,} tokens of the prompt cached")
 
     def count(self, choice: Choice) -> None:

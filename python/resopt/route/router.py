@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from resopt._core import RouteModel
-from resopt.errors import ConfigurationError
+from resopt.errors import ConfigurationError, RoutingError
 from resopt.route.asking import Upstream, drive, sent_to
 from resopt.route.choice import Decision, without_dominated
 from resopt.route.complexity import check_text, describe, grade
@@ -266,6 +266,11 @@ class ModelRouter:
         return load_state(path, self._desk)
 
     @property
+    def dropped(self) -> dict[int, str]:
+        """Places of tiers that labels have shown to be worth nothing, with the reason."""
+        return self._desk.dropped
+
+    @property
     def distribution(self) -> dict[str, int]:
         """Requests by tier, since the start."""
         return {tier.name: count for tier, count in zip(self.tiers, self._desk.cuts.taken, strict=True)}
@@ -274,14 +279,28 @@ class ModelRouter:
         """The request with the chosen model in it; None when its model is pinned. For the pipeline.
 
         Raises:
-            RoutingError: no tier may serve it.
+            RoutingError: no tier may serve it, by the caller's wishes, or it asks for no model by name.
         """
-        decision, place = self._decide(request, current.get(), dry_run=False)
+        wishes = current.get()
+        try:
+            decision, place = self._decide(request, wishes, dry_run=False)
+        except RoutingError as error:
+            return self.left_alone(request, wishes, error)
         if place is None:
             return None
         step = Step("route", decision.model, "; ".join(decision.reasons[:4]))
         sent = sent_to(request, decision.model)
         return Prepared(sent, step, mechanism=None if sent is request else "route")
+
+    def left_alone(self, request: Request, wishes: Wishes, error: RoutingError) -> Prepared:
+        """A request that no tier can serve, with the model it asked for: better that the provider says what is wrong.
+
+        Raises:
+            RoutingError: the caller's wishes forbid that, or it names no model.
+        """
+        if not wishes.is_plain or request.model not in {tier.model for tier in self.tiers}:
+            raise error
+        return Prepared(request, Step("route", "left alone", str(error)))
 
     def again(self, request: Request, response: Response) -> Prepared | None:  # noqa: ARG002 - of the protocol
         """A router asks once; `CostAwareRouter` looks at the answer."""

@@ -132,7 +132,7 @@ class Batch:
                 key = (request.cache, *(self._keys[position] for position in self._missing))
                 landed = await pipeline.flight.run(key, self._upstream, create)
         except BaseException as error:
-            pipeline.accounts.failure(error, asked.started, request.model, request.scope)
+            pipeline.accounts.failure(error, asked.started, request)
             raise
         return self._land(*landed)
 
@@ -166,15 +166,21 @@ class Batch:
             request = msgspec.structs.replace(request, body={**request.body, "input": inputs})
         with ExitStack() as stack:
             fillings = [stack.enter_context(cache.filling(one, cache.plan(one))) for one in requests]
+            passes = await self._pipeline.stages.enter(request)
             began = perf_counter()
-            made = await create(**self._asked.arguments(request))
+            try:
+                made = await create(**self._asked.arguments(request))
+            except BaseException as error:
+                passes.settle(None, error)
+                raise
             seconds = perf_counter() - began
+            tokens = getattr(getattr(made, "usage", None), "prompt_tokens", None)
+            usage = Usage(input_tokens=tokens) if isinstance(tokens, int) else None
+            whole = Response(text="", model=request.model, usage=usage, latency=seconds)
+            passes.settle(whole, None)
             responses = _elements_of(made, [_length(one) for one in inputs], seconds)
             for filling, response in zip(fillings, responses, strict=False):
                 filling.admit(response)
-        tokens = getattr(getattr(made, "usage", None), "prompt_tokens", None)
-        usage = Usage(input_tokens=tokens) if isinstance(tokens, int) else None
-        whole = Response(text="", model=request.model, usage=usage, latency=seconds)
         keys = [self._keys[position] for position in self._missing]
         return self._asked.request, whole, dict(zip(keys, responses, strict=False)), made
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from resopt.metrics.ledger import Ledger
     from resopt.metrics.prices import PriceBook
+    from resopt.quality.feedback import Feedback
+    from resopt.rollout.buckets import Rollout
+    from resopt.rollout.experiment import Experiment
     from resopt.stage import Gate, Stage
     from resopt.types import Request, Response
 
@@ -44,6 +47,9 @@ def wrap(
     ledger: Ledger | None = None,
     stages: Sequence[Stage] = (),
     gates: Sequence[Gate] = (),
+    rollout: Rollout | None = None,
+    experiments: Sequence[Experiment] = (),
+    quality: Feedback | None = None,
     replay_pace: float = 0.0,
 ) -> C:
     """A client that answers from memory where it may; otherwise it is the client that was given, and costs as much.
@@ -60,7 +66,10 @@ def wrap(
         prices: a `PriceBook`, or a mapping of model to (input, output) dollars per million tokens.
         ledger: where records go; a new one with `prices` when None.
         stages: what may change what is sent upstream, in this order (`resopt.stage.Stage`); not for embeddings.
-        gates: what every call upstream must pass, in this order (`resopt.stage.Gate`); not for embeddings.
+        gates: what every call upstream must pass, in this order (`resopt.stage.Gate`).
+        rollout: for which share of users stages are on.
+        experiments: what is tried out; each switches its stage.
+        quality: collects feedback (`client.resopt.feedback(…)`), with guardrails if any.
         replay_pace: seconds between the events of a stream that is served from memory; 0 sends them at once.
 
     Returns:
@@ -75,7 +84,17 @@ def wrap(
     kind = Optimizer if blocking else AsyncOptimizer
     if cache is None:
         cache = ResponseCache(max_size=100_000, max_bytes="256MB")
-    optimizer = kind(provider, cache=cache, prices=prices, ledger=ledger, stages=stages, gates=gates)
+    optimizer = kind(
+        provider,
+        cache=cache,
+        prices=prices,
+        ledger=ledger,
+        stages=stages,
+        gates=gates,
+        rollout=rollout,
+        experiments=experiments,
+        quality=quality,
+    )
     pipeline = optimizer.pipeline if isinstance(optimizer, Optimizer) else optimizer
     streams = Streams(pipeline, ThreadReading if blocking else TaskReading)
     wrapped: C = graft(client, Door(optimizer, streams, client, pace), _branches(library, blocking=blocking))

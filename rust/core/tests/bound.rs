@@ -1,5 +1,12 @@
 //! The bounds of audited hits hold at every moment, and are tight where they can be.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "a failed unwrap is a failed test, and figures are made from small counts"
+)]
+
 use proptest::prelude::*;
 use resopt_core::stats::bound::Bound;
 

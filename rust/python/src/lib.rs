@@ -12,6 +12,7 @@ mod normalise;
 mod partition;
 mod prompt;
 mod route;
+mod sequential;
 mod signature;
 mod sketch;
 mod store;
@@ -43,6 +44,8 @@ mod _core {
     use super::prompt::rules::shorten_prompt;
     #[pymodule_export]
     use super::route::{Cuts, RouteModel, apgr};
+    #[pymodule_export]
+    use super::sequential::{Floor, SequentialTest, ratio_evidence};
     #[pymodule_export]
     use super::signature::{Miss, Signature};
     #[pymodule_export]

@@ -27,6 +27,8 @@ use super::verify::place;
 use crate::error::Error;
 use crate::stats::bound::Bound;
 
+/// Calibrated probability below which nothing is served cold: the first labels may say that the profile is wrong here.
+const COLD_LEAST: f32 = 0.8;
 /// Labels of best candidates after which local evidence decides.
 pub const WARM: usize = 60;
 /// Share of the budget that the floor aims at: the rest is for what estimates miss.
@@ -228,7 +230,7 @@ impl Calibrator {
     pub fn verdict(&self, best: &Evidence, probability: f32, strict: bool) -> Verdict {
         let profile = if strict { Profile::Strict } else { self.policy.profile };
         let serves = match self.standing {
-            Standing::Cold => self.cold(best, profile),
+            Standing::Cold => (!self.policy.verified || probability >= COLD_LEAST) && self.cold(best, profile),
             Standing::Warm => probability >= self.floor && (profile != Profile::Strict || alike(best)),
             Standing::Drifted | Standing::Overspent => false,
         };

@@ -1,5 +1,6 @@
 //! Statistics over what happened: streaming, bounded, mergeable.
 
 pub mod bound;
+pub mod sequential;
 pub mod sketch;
 mod sketch_bytes;

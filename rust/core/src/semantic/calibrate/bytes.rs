@@ -108,7 +108,11 @@ impl Calibrator {
             for number in &mut numbers {
                 *number = reader.number()?;
             }
-            *bound = Bound::from_numbers(&numbers)?;
+            let read = Bound::from_numbers(&numbers)?;
+            // Counted under another audit rate or confidence: the count starts anew.
+            if read.options() == bound.options() {
+                *bound = read;
+            }
         }
         for _ in 0..reader.length()? {
             self.window.recent.push_back(f32::from_le_bytes(reader.take()?));

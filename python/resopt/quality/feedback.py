@@ -1,0 +1,178 @@
+"""What users and judges say of answers, kept by decision: the same voice counts once, and may change its mind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+from resopt.errors import ConfigurationError
+from resopt.quality.scores import Pairs, QualityFigures, QualityReport, Sums, Where, unpaired
+from resopt.quality.signals import IMPLICIT, Decision, Kind, Signal, worth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from resopt.quality.guardrail import Guardrails
+
+AS_ASKED: Final = "(as asked)"
+OTHER: Final = "(other)"
+CELLS: Final = 1_024
+"""Models, tiers and mechanisms told apart: callers choose names of models."""
+
+
+class Feedback:
+    """Collects what is said of answers, and tells those who act on it. Safe to use from many threads.
+
+    Args:
+        guardrails: which mechanisms are held back when their quality falls.
+        on_score: called with a decision and each first score of 0 to 1 (judges and users alike, implicit signals not).
+        on_thumbs_down: called with the decision when a user puts the thumb down on an answer that may be stored.
+        retries: seconds within which the same question of the same user says that the last answer was no good; with
+            it, escalations count too. None, the default, watches no requests.
+        tiers: the router's names of models, by model.
+        keep: decisions whose voices are held in mind, to count a second one in place of the first.
+        log: called with each `Signal`: to append it to a file, such as the ledger's export.
+        clock: Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        guardrails: Guardrails | None = None,
+        on_score: Iterable[Callable[[Decision, float], Any]] = (),
+        on_thumbs_down: Callable[[Decision], Any] | None = None,
+        retries: float | None = None,
+        tiers: Mapping[str, str] | None = None,
+        keep: int = 10_000,
+        log: Callable[[Signal], Any] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.guardrails = guardrails
+        self.on_score = list(on_score)
+        self.on_thumbs_down = on_thumbs_down
+        self.retries = retries
+        self.tiers = dict(tiers or {})
+        self._log, self._clock, self._keep = log, clock, keep
+        self._cells: dict[Where, Sums] = {}
+        self._pairs = Pairs()
+        self._said: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def give(
+        self,
+        decision: Decision,
+        *,
+        thumbs: str | None = None,
+        rating: float | None = None,
+        accepted: bool | None = None,
+        task_success: bool | None = None,
+        score: float | None = None,
+        baseline: float | None = None,
+        judge: str = "",
+    ) -> tuple[Signal, ...]:
+        """Say something of a decision; what is said again of the same one takes the place of what was said before.
+
+        Args:
+            decision: whose answer it was; one without an id is counted each time.
+            thumbs: `up` or `down`.
+            rating: 1 to 5.
+            accepted: whether the user took the answer as it was.
+            task_success: whether it did what the user wanted done.
+            score: a judge's, 0 to 1; NaN is no verdict and counts nothing.
+            baseline: beside `score`, that of the baseline's answer to the same question.
+            judge: whose, with its version.
+
+        Raises:
+            ConfigurationError: nothing was said, or what is none of these.
+        """
+        said = worth(thumbs, rating, accepted, task_success, score)
+        base = None if baseline is None else worth(None, None, None, None, baseline).get("score")
+        if baseline is not None and score is None:
+            raise ConfigurationError("a baseline is that of a score: give both")
+        signals = tuple(self._count(decision, kind, value, judge) for kind, value in said.items())
+        for signal in signals:
+            if signal.kind == "score" and base is not None and not signal.again:
+                with self._lock:
+                    self._pairs.add(signal.value, base)
+                    self._cell(decision).pairs.add(signal.value, base)
+            self._tell(signal)
+        if said.get("thumbs") == 0.0 and decision.key is not None and self.on_thumbs_down is not None:
+            self.on_thumbs_down(decision)
+        return signals
+
+    def implied(self, decision: Decision, kind: Kind) -> Signal:
+        """Count an implicit signal: `retry` or `escalation`."""
+        if kind not in IMPLICIT:
+            raise ValueError(f"{kind} is said by someone: use give()")
+        signal = self._count(decision, kind, 0.0, "")
+        if self._log is not None:
+            self._log(signal)
+        return signal
+
+    def pair(self, decision: Decision, score: float, baseline: float) -> None:
+        """Count the scores of an answer and of the baseline's answer to the same question, both 0 to 1."""
+        self.give(decision, score=score, baseline=baseline)
+
+    def replay(self, signal: Signal) -> None:
+        """Count a signal that was logged before, as it was; nobody is told."""
+        self._count(signal.decision, signal.kind, signal.value, signal.judge)
+
+    def report(self) -> QualityReport:
+        """What was said so far."""
+        with self._lock:
+            cells = dict(self._cells)
+            optimized = [sums for where, sums in cells.items() if where[2] is not None]
+            as_asked = [sums for where, sums in cells.items() if where[2] is None]
+            ratio = self._pairs.ratio() if self._pairs.count else unpaired(optimized, as_asked)
+            return QualityReport(
+                overall=QualityFigures.of("all", cells.values()),
+                models=_grouped(cells, 0, ""),
+                tiers=tuple(figures for figures in _grouped(cells, 1, "") if figures.name),
+                mechanisms=_grouped(cells, 2, AS_ASKED),
+                against_baseline=ratio,
+                off=() if self.guardrails is None else self.guardrails.held_back(),
+            )
+
+    def _count(self, decision: Decision, kind: Kind, value: float, judge: str) -> Signal:
+        with self._lock:
+            cell, voice = self._cell(decision), (decision.id, f"{kind} {judge}")
+            before = self._said.pop(voice, None) if decision.id else None
+            if before is not None:
+                cell.add(kind, before, -1)
+            cell.add(kind, value)
+            if decision.id:
+                self._said[voice] = value
+                if len(self._said) > self._keep:
+                    self._said.popitem(last=False)
+        again = before is not None
+        return Signal(kind=kind, value=value, ts=self._clock(), decision=decision, judge=judge, again=again)
+
+    def _tell(self, signal: Signal) -> None:
+        if self._log is not None:
+            self._log(signal)
+        if signal.again:  # what watches without end has counted this decision, and takes nothing back
+            return
+        if self.guardrails is not None:
+            self.guardrails.score(signal.decision, signal.value)
+        for told in self.on_score:
+            told(signal.decision, signal.value)
+
+    def _cell(self, decision: Decision) -> Sums:
+        """The sums that a decision counts in. The lock is held."""
+        tier = decision.tier or self.tiers.get(decision.model, "")
+        where: Where = (decision.model, tier, decision.mechanism)
+        cell = self._cells.get(where)
+        if cell is None:
+            if len(self._cells) >= CELLS:
+                where = (OTHER, "", decision.mechanism)
+            cell = self._cells.setdefault(where, Sums())
+        return cell
+
+
+def _grouped(cells: Mapping[Where, Sums], place: int, nothing: str) -> tuple[QualityFigures, ...]:
+    groups: dict[str, list[Sums]] = {}
+    for where, sums in cells.items():
+        groups.setdefault(where[place] or nothing, []).append(sums)
+    return tuple(QualityFigures.of(name, groups[name]) for name in sorted(groups))

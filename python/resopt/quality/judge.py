@@ -1,0 +1,274 @@
+"""A judge of answers: a function of yours, a metric of an evaluation library, or a model with a fixed rubric.
+
+A model that is shown two answers prefers the first too often (Zheng et al. 2023: the same verdict in both orders for
+65 % of pairs), so it is asked in both orders, and what it does not say twice is a tie. What is no verdict counts as
+none: never as zero.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import threading
+from copy import copy
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from resopt.errors import BudgetExceededError, ConfigurationError
+from resopt.quality.rubric import RUBRIC, compare_messages, read_choice, read_score, score_messages, version_of
+from resopt.types import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+    from resopt.types import Usage
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a judge says.
+
+    Attributes:
+        score: 0 to 1; of a comparison 1 when the candidate is better, 0.5 for a tie, 0 when it is worse; None when
+            there is no verdict.
+        reason: why, or why there is none.
+        judge: who judged.
+        version: of the judge's rubric and model; empty for a function.
+    """
+
+    score: float | None
+    reason: str = ""
+    judge: str = ""
+    version: str = ""
+
+
+class Judge:
+    """Scores answers, and compares two answers to one question.
+
+    Args:
+        scorer: called with `(prompt, answer, context)`, returns a score from 0 to 1, or `(score, reason)`; it may be
+            async. Or an object with DeepEval's `measure(test_case)`. None when a model judges.
+        pairwise: called with `(prompt, first, second)`, returns what the first is worth against the second: 1, 0.5, 0.
+        provider: where the model is asked: anything with `async complete(Request)`. Take one of another family than the
+            models whose answers are judged.
+        model: the model that judges.
+        rubric: what makes an answer good. It is part of `version`.
+        parameters: further fields of the calls' bodies.
+        max_calls: calls to the model at most; after that there are no verdicts.
+        budget: a `Budget` from which each call is set aside before it is made.
+        bill: called as `bill("judge", model, usage)` for each call: `ledger.background` does.
+        name: in verdicts; made of the function's or the model's name when empty.
+
+    Attributes:
+        version: of rubric and model.
+
+    Raises:
+        ConfigurationError: it is not clear who judges.
+    """
+
+    def __init__(
+        self,
+        scorer: Any = None,
+        *,
+        pairwise: Callable[[str, str, str], Any] | None = None,
+        provider: Any = None,
+        model: str = "",
+        rubric: str = RUBRIC,
+        parameters: Mapping[str, Any] | None = None,
+        max_calls: int = 1_000,
+        budget: Any = None,
+        bill: Callable[[str, str, Usage | None], Any] | None = None,
+        name: str = "",
+    ) -> None:
+        asks_model = provider is not None
+        if asks_model == (scorer is not None or pairwise is not None):
+            raise ConfigurationError("a judge is a function (scorer, pairwise) or a model (provider, model): give one")
+        if asks_model and not (callable(getattr(provider, "complete", None)) and model):
+            raise ConfigurationError("a model that judges needs a provider with complete(), and model=its name")
+        if scorer is not None and not callable(scorer) and not callable(getattr(scorer, "measure", None)):
+            raise ConfigurationError("scorer must be callable as (prompt, answer, context), or have a measure()")
+        self.name = name or model or getattr(scorer or pairwise, "__name__", type(scorer or pairwise).__name__)
+        self.version = version_of(rubric, model) if asks_model else ""
+        self._counts = {"calls": 0, "no verdict": 0}
+        self._scorer, self._pairwise = scorer, pairwise
+        self._provider, self._model, self._rubric = provider, model, rubric
+        self._parameters = {"temperature": 0, "max_tokens": 120} if parameters is None else dict(parameters)
+        self._max_calls, self._budget, self._bill = max_calls, budget, bill
+        self._lock = threading.Lock()
+
+    async def score(self, prompt: str, answer: str, context: str | None = None) -> Verdict:
+        """How good an answer is; what goes wrong on the way is no verdict, and no error.
+
+        Raises:
+            ConfigurationError: a function returned a score outside 0 to 1.
+        """
+        if self._provider is not None:
+            return self._verdict(*await self._ask(score_messages(self._rubric, prompt, answer, context), read_score))
+        if self._scorer is None:
+            raise ConfigurationError("this judge only compares: give it a scorer to score")
+        return self._verdict(*await self._called(_scoring(self._scorer), prompt, answer, context))
+
+    async def compare(self, prompt: str, candidate: str, baseline: str) -> Verdict:
+        """Whether the candidate is better (1), as good (0.5) or worse (0), asked in both orders.
+
+        A judge that only scores compares its two scores.
+
+        Raises:
+            ConfigurationError: a function returned a score outside 0 to 1.
+        """
+        if candidate == baseline:
+            return self._verdict(0.5, "the same answer")
+        if self._provider is None and self._pairwise is None:
+            ours, theirs = [await self.score(prompt, answer) for answer in (candidate, baseline)]
+            if ours.score is None or theirs.score is None:
+                return self._verdict(None, ours.reason or theirs.reason)
+            return self._verdict((1 + (ours.score > theirs.score) - (ours.score < theirs.score)) / 2, ours.reason)
+        forward, reason = await self._prefer(prompt, candidate, baseline)
+        if forward is None:
+            return self._verdict(None, reason)
+        backward, other = await self._prefer(prompt, baseline, candidate)
+        if backward is None:
+            return self._verdict(None, other)
+        if forward + backward != 1:
+            return self._verdict(0.5, "the verdict depends on the order")
+        return self._verdict(forward, reason)
+
+    async def agreement(self, rows: Sequence[tuple[str, str, float]]) -> tuple[float | None, int]:
+        """Share of answers on which this judge and people agree whether they are good, and of how many.
+
+        Args:
+            rows: question, answer, and what people scored it, 0 to 1; 50 to 100 rows say something.
+        """
+        verdicts = [((await self.score(prompt, answer)).score, human) for prompt, answer, human in rows]
+        both = [(score >= 0.5) == (human >= 0.5) for score, human in verdicts if score is not None]
+        return (sum(both) / len(both) if both else None), len(both)
+
+    @property
+    def calls(self) -> int:
+        """Calls made to the model."""
+        return self._counts["calls"]
+
+    @property
+    def no_verdict(self) -> int:
+        """How often there was none."""
+        return self._counts["no verdict"]
+
+    def blocking(self) -> BlockingJudge:
+        """The same judge, with the same counts, for callers that block.
+
+        Raises:
+            ConfigurationError: the provider has no blocking twin.
+        """
+        twin = copy(self)
+        if self._provider is not None:
+            if not callable(getattr(self._provider, "blocking", None)):
+                raise ConfigurationError(f"the provider {type(self._provider).__name__} has no blocking() twin")
+            twin._provider = self._provider.blocking()  # noqa: SLF001 - of its own class
+        return BlockingJudge(twin)
+
+    async def _prefer(self, prompt: str, first: str, second: str) -> tuple[float | None, str]:
+        if self._provider is not None:
+            return await self._ask(compare_messages(self._rubric, prompt, first, second), read_choice)
+        return await self._called(self._pairwise, prompt, first, second)
+
+    async def _called(self, judge: Any, *args: Any) -> tuple[float | None, str]:
+        try:
+            said = judge(*args)
+            said = await said if inspect.isawaitable(said) else said
+        except ConfigurationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - quality is watched over, not served
+            return None, f"{type(error).__name__}: {error}"
+        return _read(said)
+
+    async def _ask(
+        self, messages: list[dict[str, Any]], read: Callable[[str], tuple[float | None, str]]
+    ) -> tuple[float | None, str]:
+        """One call to the model, within calls and budget."""
+        with self._lock:
+            if self._counts["calls"] >= self._max_calls:
+                return None, "max_calls is used up"
+            self._counts["calls"] += 1
+        request = Request(body={"model": self._model, "messages": messages, **self._parameters}, tags=("judge",))
+        try:
+            if self._budget is None:
+                response = await self._provider.complete(request)
+            else:
+                with self._budget.reserve(request) as reservation:
+                    reservation.send()
+                    response = await self._provider.complete(request)
+                    reservation.settle(response)
+        except BudgetExceededError as error:
+            return None, str(error)
+        except Exception as error:  # noqa: BLE001 - quality is watched over, not served
+            return None, f"{type(error).__name__}: {error}"
+        if self._bill is not None:
+            self._bill("judge", self._model, response.usage)
+        return read(response.text)
+
+    def _verdict(self, score: float | None, reason: str) -> Verdict:
+        if score is None:
+            with self._lock:
+                self._counts["no verdict"] += 1
+        return Verdict(score=score, reason=reason, judge=self.name, version=self.version)
+
+
+class BlockingJudge:
+    """A judge whose methods block: over functions that do not wait, or a provider's blocking twin. `Judge.blocking`."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+
+    def score(self, prompt: str, answer: str, context: str | None = None) -> Verdict:
+        """As `Judge.score`."""
+        return _driven(self._judge.score(prompt, answer, context))
+
+    def compare(self, prompt: str, candidate: str, baseline: str) -> Verdict:
+        """As `Judge.compare`."""
+        return _driven(self._judge.compare(prompt, candidate, baseline))
+
+
+def _driven(coroutine: Coroutine[Any, Any, Verdict]) -> Verdict:
+    """Run a coroutine that never suspends to its end."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        verdict: Verdict = end.value
+        return verdict
+    coroutine.close()
+    raise ConfigurationError("this judge waits for an event loop: use it with await")
+
+
+def _scoring(scorer: Any) -> Any:
+    """The function itself, or one that asks a metric in DeepEval's way."""
+    if not callable(getattr(scorer, "measure", None)):
+        return scorer
+
+    def measured(prompt: str, answer: str, context: str | None) -> tuple[Any, str]:
+        given = None if context is None else [context]
+        case = SimpleNamespace(
+            input=prompt,
+            actual_output=answer,
+            context=given,
+            retrieval_context=given,
+            expected_output=None,
+        )
+        score = scorer.measure(case)
+        return getattr(scorer, "score", None) if score is None else score, str(getattr(scorer, "reason", "") or "")
+
+    return measured
+
+
+def _read(said: Any) -> tuple[float | None, str]:
+    """Score and reason of what a function returned; None and NaN are no verdict.
+
+    Raises:
+        ConfigurationError: it is neither a number from 0 to 1 nor that with a reason.
+    """
+    score, reason = said if isinstance(said, tuple) and len(said) == 2 else (said, "")
+    if score is None or (isinstance(score, float) and math.isnan(score)):
+        return None, str(reason) or "no verdict"
+    if not isinstance(score, int | float) or not 0 <= score <= 1:
+        raise ConfigurationError(f"a judge must return a score from 0 to 1, or (score, reason), not {said!r}")
+    return float(score), str(reason)

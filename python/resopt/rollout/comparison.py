@@ -1,0 +1,126 @@
+"""One metric of two arms, watched without end: what it is in each, how far apart they are, and whether that is harm."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from resopt._core import SequentialTest, Sketch
+from resopt.errors import ConfigurationError
+from resopt.rollout.saved import ArmState, Metric
+
+METRICS: Final[tuple[Metric, ...]] = ("quality", "errors", "latency", "cost")
+
+HARM_IS_HIGHER: Final = {"quality": False, "errors": True, "latency": True, "cost": True}
+
+SPREAD: Final = {"quality": 0.15, "errors": 0.05, "latency": 0.05, "cost": 0.2}
+"""Differences that the tests are tuned to: points of quality, errors and slow answers; cost relative to control's."""
+
+SHARE: Final = {"quality": 1 / 2, "errors": 1 / 6, "latency": 1 / 6, "cost": 1 / 6}
+"""How the chance of a false alarm is shared out, so that all metrics together keep to it."""
+
+WARM_UP: Final = 100
+"""Values per arm before a test first looks: it estimates variances."""
+
+SETTLING: Final = 200
+"""Control's first latencies, and costs, which say what is slow and what is dear."""
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """What one metric says.
+
+    Attributes:
+        metric: `quality` (mean score), `errors` (share), `latency` (share of answers slower than control's first P95)
+            or `cost` (mean, relative to control's first).
+        values: how many of control and treatment.
+        control: mean of control; None without values.
+        treatment: mean of treatment.
+        difference: treatment minus control; None before the test looks.
+        low: lower end of the always-valid 95 % interval of the difference.
+        high: upper end.
+        p_value: always-valid p-value that there is no difference.
+        p_harm: always-valid one-sided p-value that treatment does no harm.
+    """
+
+    metric: Metric
+    values: tuple[int, int]
+    control: float | None
+    treatment: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    p_value: float
+    p_harm: float
+
+
+class Comparison:
+    """A `SequentialTest` of one metric.
+
+    Args:
+        metric: which.
+    """
+
+    __slots__ = ("metric", "test")
+
+    def __init__(self, metric: Metric) -> None:
+        self.metric: Metric = metric
+        self.test = SequentialTest(SPREAD[metric], warm_up=WARM_UP)
+
+    def add(self, value: float, *, treated: bool) -> None:
+        """Count one value and look."""
+        self.test.add(treated, value)
+
+    @property
+    def p_harm(self) -> float:
+        """Always-valid p-value that treatment does no harm."""
+        return self.test.p_higher if HARM_IS_HIGHER[self.metric] else self.test.p_lower
+
+    def figures(self) -> Figures:
+        """What it says so far."""
+        test = self.test
+        counts, means, ready = test.counts, test.means, test.ready
+        low, high = test.interval() if ready else (None, None)
+        return Figures(
+            metric=self.metric,
+            values=counts,
+            control=means[0] if counts[0] else None,
+            treatment=means[1] if counts[1] else None,
+            difference=test.difference if ready else None,
+            low=low,
+            high=high,
+            p_value=test.p_value,
+            p_harm=self.p_harm,
+        )
+
+
+class Arm:
+    """Sums over the requests of one arm. Money in picodollars, latency in seconds.
+
+    Attributes:
+        requests: all that ended with an answer or an error.
+        errors: those that ended with an error.
+        priced: those whose cost is known.
+        spent: what these cost together.
+        latency: a sketch of the answers' latencies.
+    """
+
+    __slots__ = ("errors", "latency", "priced", "requests", "spent")
+
+    def __init__(self) -> None:
+        self.requests = self.errors = self.priced = self.spent = 0
+        self.latency = Sketch()
+
+    def state(self) -> ArmState:
+        """The sums, as JSON can hold them."""
+        return ArmState(self.requests, self.errors, self.priced, self.spent, self.latency.to_bytes())
+
+    @classmethod
+    def restored(cls, state: ArmState) -> Arm:
+        """The sums that `state` gave."""
+        arm = cls()
+        arm.requests, arm.errors, arm.priced, arm.spent = state.requests, state.errors, state.priced, state.spent
+        if min(arm.requests, arm.errors, arm.priced) < 0:
+            raise ConfigurationError("the saved experiment counts less than nothing")
+        arm.latency = Sketch.from_bytes(state.latency)
+        return arm

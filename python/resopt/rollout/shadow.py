@@ -1,0 +1,151 @@
+"""Paired comparison in the shadow: some questions are answered both ways, and nobody sees the second answer.
+
+A pair tells more than two answers to different questions: about a third as many are needed (`rollout.plan`).
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from resopt._core import SequentialTest
+from resopt.errors import ConfigurationError
+from resopt.rollout.buckets import BUCKETS, bucket
+from resopt.rollout.comparison import WARM_UP
+from resopt.rollout.plan import pairs_needed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from resopt.types import Request, Response, Usage
+
+_SPREAD = 0.1
+
+
+class ShadowResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A paired comparison so far: pairs by verdict, what failed, and the always-valid interval of the difference."""
+
+    name: str
+    pairs: int
+    wins: int
+    ties: int
+    losses: int
+    no_verdict: int
+    failed: int
+    difference: float | None
+    low: float | None
+    high: float | None
+    p_harm: float
+    holds: bool
+    needed: int | None
+
+    @property
+    def matched_or_beat(self) -> float | None:
+        """Share of pairs in which the candidate's answer was at least as good."""
+        return (self.wins + self.ties) / self.pairs if self.pairs else None
+
+
+class Shadow:
+    """Answers a share of questions a second time, by what is tried out, and has the two compared.
+
+    Args:
+        name: of what is tried out.
+        share: per cent of questions that are answered twice.
+        margin: the loss of quality that is acceptable, in points of 1.
+        bill: called as `bill("shadow", model, usage)` for each second answer: `ledger.background` does.
+
+    Raises:
+        ConfigurationError: an option makes no sense.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        share: float = 5.0,
+        margin: float = 0.02,
+        bill: Callable[[str, str, Usage | None], Any] | None = None,
+    ) -> None:
+        if not 0 <= share <= 100 or not 0 < margin < 1:
+            raise ConfigurationError(f"share is per cent and margin points of 1, not {share!r} and {margin!r}")
+        self.name, self.margin = name, margin
+        self._buckets = round(share * BUCKETS / 100)
+        self._bill = bill
+        self._test = SequentialTest(_SPREAD, warm_up=WARM_UP, paired=True)
+        self._counts = {"win": 0, "tie": 0, "loss": 0, "no verdict": 0, "failed": 0}
+        self._lock = threading.Lock()
+
+    def samples(self, request: Request, response: Response) -> bool:
+        """Whether this answer is to be compared: by chance, but the same for the same question or decision."""
+        unit = request.question or response.trace.id
+        return bucket(self.name, unit, "shadow") < self._buckets
+
+    async def compare(
+        self, request: Request, response: Response, ask: Callable[[Request], Awaitable[Response]], judge: Any
+    ) -> float | None:
+        """Answer `request` by `ask` as well and have `judge` compare; never raises but when cancelled.
+
+        Call it after `response` has gone out, in a task of its own. Second answers cost money: `share` bounds how many.
+
+        Args:
+            request: what was asked.
+            response: what the user got.
+            ask: asks what is tried out.
+            judge: with `async compare(question, candidate, baseline)`, as `resopt.Judge` has.
+
+        Returns:
+            1.0 when the candidate won, 0.5 for a tie, 0.0 when it lost; None when nothing came of it.
+        """
+        if not self.samples(request, response):
+            return None
+        try:
+            candidate = await ask(request)
+            if self._bill is not None:
+                self._bill("shadow", candidate.model, candidate.usage)
+            verdict = await judge.compare(request.question or "", candidate.text, response.text)
+        except Exception:  # noqa: BLE001 - what happens in the shadow hurts nobody
+            self._count("failed")
+            return None
+        score: float | None = verdict.score
+        self.pair(score, None if score is None else 1 - score)
+        return score
+
+    def pair(self, candidate: float | None, baseline: float | None) -> None:
+        """Count a pair of scores, 0 to 1, of the same question; None is no verdict."""
+        if candidate is None or baseline is None or candidate != candidate or baseline != baseline:
+            self._count("no verdict")
+            return
+        if not (0 <= candidate <= 1 and 0 <= baseline <= 1):
+            raise ConfigurationError(f"scores must lie between 0 and 1, not {candidate!r} and {baseline!r}")
+        self._test.add(True, candidate - baseline)  # noqa: FBT003 - the arm of differences
+        self._count("win" if candidate > baseline else "tie" if candidate == baseline else "loss")
+
+    def result(self) -> ShadowResult:
+        """What there is to say so far; `needed` is how many pairs would decide at the disagreement seen."""
+        with self._lock:
+            counts = dict(self._counts)
+        wins, ties, losses = counts["win"], counts["tie"], counts["loss"]
+        pairs = wins + ties + losses
+        low, high = self._test.interval() if self._test.ready else (None, None)
+        disagreement = (wins + losses) / pairs if pairs else 0.0
+        return ShadowResult(
+            name=self.name,
+            pairs=pairs,
+            wins=wins,
+            ties=ties,
+            losses=losses,
+            no_verdict=counts["no verdict"],
+            failed=counts["failed"],
+            difference=self._test.difference if pairs else None,
+            low=low,
+            high=high,
+            p_harm=self._test.p_lower,
+            holds=low is not None and low > -self.margin,
+            needed=pairs_needed(self.margin, disagreement) if 0 < disagreement < 1 else None,
+        )
+
+    def _count(self, what: str) -> None:
+        with self._lock:
+            self._counts[what] += 1

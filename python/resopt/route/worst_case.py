@@ -1,0 +1,100 @@
+"""What a call can cost at most, before it is made: an upper bound of its tokens, without a tokenizer.
+
+A byte-level tokenizer makes no more tokens of a text than it has bytes, and what chat templates add to a message is
+less than the field names and quotes of its JSON. So the bytes of the body bound the input; the output is bounded by
+what the request allows. What no bound holds for (files, audio, tools that the provider runs, conversations that it
+keeps) has no worst case, and a budget refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from resopt.key import state_of
+from resopt.types import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from resopt.types import Request
+
+IMAGE_TOKENS: Final = 50_000
+"""More than any model charges for one image (gpt-4o-mini in high detail: up to 48,169)."""
+
+TOOL_TOKENS: Final = 1_000
+"""More than the instructions that providers add when a request brings tools."""
+
+TEMPLATE_TOKENS: Final = 32
+"""What stands around the messages as a whole."""
+
+_LIMITS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+_COUNTS: Final = ("n", "best_of")
+_IMAGES: Final = frozenset({"image_url", "input_image", "image"})
+_UNBOUNDED: Final = frozenset({"input_audio", "audio", "document", "file", "input_file", "container_upload"})
+
+
+def worst_usage(
+    request: Request, output_tokens: int | Mapping[str, int], count: Callable[[Request], int] | None = None
+) -> Usage | None:
+    """The tokens a call takes at most; None when nothing bounds them.
+
+    Args:
+        request: what would be sent.
+        output_tokens: the longest answer of a model, for requests that set no limit; by model, or one for all.
+        count: an exact counter of the input; the bytes of the body when None.
+    """
+    if state_of(request):
+        return None
+    body = request.body
+    parts = _media(body)
+    if parts is None:
+        return None
+    if count is None:
+        try:
+            bound = len(msgspec.json.encode(body))
+        except (TypeError, ValueError, RecursionError):  # objects of a client library, whose texts nobody can see
+            return None
+        bound += TEMPLATE_TOKENS + IMAGE_TOKENS * parts + (TOOL_TOKENS if body.get("tools") else 0)
+    else:
+        bound = count(request)
+    output = 0 if request.api == "openai.embeddings" else _output(body, request.model, output_tokens)
+    return None if output is None else Usage(input_tokens=bound, output_tokens=output)
+
+
+def _output(body: Mapping[str, Any], model: str, longest: int | Mapping[str, int]) -> int | None:
+    """Tokens of the answers at most; limits that make no sense bound nothing."""
+    asked = [body[name] for name in _LIMITS if body.get(name) is not None]
+    if not asked:
+        asked = [longest.get(model) if isinstance(longest, Mapping) else longest]
+    counts = [body[name] for name in _COUNTS if body.get(name) is not None]
+    if any(type(number) is not int or number < 0 for number in (*asked, *counts)):
+        return None
+    tokens: int = max(asked)  # of two limits, which one a provider goes by is not for us to say
+    answers: int = max((1, *counts))
+    return tokens * answers
+
+
+def _media(value: Any, depth: int = 0) -> int | None:
+    """How many images a body holds; None when there is something of unknown size in it."""
+    if isinstance(value, str | int | float | None):
+        return 0
+    if depth > 64:
+        return None
+    images = 0
+    if isinstance(value, Mapping):
+        kind = value.get("type")
+        if kind in _UNBOUNDED and isinstance(kind, str):
+            return None
+        images = int(isinstance(kind, str) and kind in _IMAGES)
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return 0
+    for part in value:
+        found = _media(part, depth + 1)
+        if found is None:
+            return None
+        images += found
+    return images

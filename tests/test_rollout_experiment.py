@@ -1,0 +1,347 @@
+"""Experiments: false alarms, harm that is rolled back, ratios, ramps, saved states; all from the ledger's records."""
+
+import math
+import random
+from statistics import NormalDist
+
+import pytest
+
+from resopt import ConfigurationError, Experiment, Ledger
+from resopt._core import Floor, SequentialTest, ratio_evidence
+from resopt.rollout.plan import pairs_needed, per_arm_needed
+from resopt.rollout.shadow import Shadow
+from resopt.types import Request, Response, Scope, Step, Usage
+
+PRICES = {"m": (1, 1)}
+
+
+def coin(chance, probability):
+    return float(chance.random() < probability)
+
+
+def naive_p(first, second, looked):
+    """The p-value that a fixed-horizon test of two shares gives."""
+    pooled = (first + second) / (2 * looked)
+    deviation = math.sqrt(2 * pooled * (1 - pooled) / looked)
+    return 1.0 if not deviation else 2 * NormalDist().cdf(-abs(first - second) / looked / deviation)
+
+
+def test_fifty_looks_raise_few_false_alarms_where_the_usual_test_raises_many():
+    """The mixture test at 50 looks: at most 2 %; a test that is made for one look: at least 25 %."""
+    chance = random.Random(20_261_128)
+    runs, looks, per_look = 1_000, 50, 40
+    alarms = naive = ever = harm = 0
+    for _ in range(runs):
+        test, good = SequentialTest(0.15), [0, 0]
+        alarmed = naively = False
+        for look in range(1, looks + 1):
+            for _ in range(per_look):
+                for second in (False, True):
+                    value = chance.random() < 0.8
+                    good[second] += value
+                    test.add(second, value)
+            low, high = test.interval(0.05)
+            alarmed |= not low <= 0 <= high
+            naively |= naive_p(*good, look * per_look) <= 0.05
+        alarms += alarmed
+        naive += naively
+        ever += test.p_value <= 0.05
+        harm += test.p_lower <= 0.025
+    assert alarms / runs <= 0.02, alarms / runs
+    assert naive / runs >= 0.25, naive / runs
+    assert ever / runs <= 0.05, "looked at after every single answer"
+    assert harm / runs <= 0.025, "what rolls an experiment back, looked at after every single answer"
+
+
+def record(ledger, arm, chance=None, *, latency=0.1, error=None, user=None, tokens=10, outcome="miss"):
+    return ledger.record(
+        outcome="error" if error else outcome,
+        model="m",
+        latency=latency,
+        usage=None if error else Usage(input_tokens=tokens, output_tokens=1),
+        scope=Scope(user=user),
+        stages=(Step("experiment", arm, "trial"), Step("provider", "p")),
+        error=error,
+    )
+
+
+def steps(arm):
+    return (Step("experiment", arm, "trial"),)
+
+
+def run(experiment, answers, seed, control=None, treatment=None, scored=True):
+    """Answers of both arms in turn, until the experiment changes its mind; how many per arm were needed."""
+    chance, ledger = random.Random(seed), Ledger(PRICES)
+    ways = {
+        "control": {"good": 0.85, "fails": 0.0, "slow": 0.05, "tokens": 10} | (control or {}),
+        "treatment": {"good": 0.85, "fails": 0.0, "slow": 0.05, "tokens": 10} | (treatment or {}),
+    }
+    for number in range(answers):
+        for arm, way in ways.items():
+            failed = "ServerError" if chance.random() < way["fails"] else None
+            latency = chance.uniform(2, 3) if chance.random() < way["slow"] else chance.uniform(0.1, 1)
+            tokens = chance.randrange(way["tokens"], 2 * way["tokens"])
+            experiment.observe(record(ledger, arm, latency=latency, error=failed, tokens=tokens, user=f"{arm}{number}"))
+            if scored and not failed:
+                experiment.score(steps(arm), coin(chance, way["good"]))
+        if experiment.status == "rolled_back":
+            return number + 1
+    return None
+
+
+def test_a_drop_of_ten_points_is_rolled_back_within_700_answers_per_arm():
+    needed = [run(Experiment("trial"), 2_000, seed, treatment={"good": 0.75}) for seed in range(40)]
+    assert None not in needed
+    assert sum(needed) / len(needed) <= 700, needed
+    assert sorted(needed)[int(0.8 * len(needed))] <= 700, needed
+
+
+def test_a_treatment_that_harms_nothing_is_hardly_ever_rolled_back():
+    rolled_back = sum(run(Experiment("trial"), 1_000, seed) is not None for seed in range(1000, 1040))
+    assert rolled_back <= 3  # at most 5 % of 40 are expected
+
+
+@pytest.mark.parametrize(
+    ("metric", "treatment"),
+    [("errors", {"fails": 0.08}), ("latency", {"slow": 0.2}), ("cost", {"tokens": 20}), ("quality", {"good": 0.6})],
+)
+def test_harm_of_every_kind_is_rolled_back(metric, treatment):
+    told = []
+    experiment = Experiment("trial", on_change=lambda changed: told.append(changed.status))
+    assert run(experiment, 4_000, 7, treatment=treatment) is not None
+    assert experiment.reason.startswith(metric)
+    assert told[-1] == "rolled_back"
+    assert experiment.share == 0
+    assert not any(experiment.treats(str(number)) for number in range(100))
+
+
+def test_a_gain_is_no_harm_and_passes_through_the_ramp():
+    shares = []
+    experiment = Experiment("trial", per_step=200, margin=0.05, on_change=lambda changed: shares.append(changed.share))
+    assert run(experiment, 3_000, 3, treatment={"good": 0.92, "tokens": 6, "slow": 0.01}) is None
+    assert experiment.status == "passed"
+    assert shares == [25, 50, 100, 100]
+    result = experiment.result()
+    assert result.arms["treatment"].cost_per_request < result.arms["control"].cost_per_request
+    assert result.verdict.startswith("quality holds")
+    quality = result.metrics[0]
+    assert quality.low > 0 > -experiment.margin
+    assert "quality holds" in str(result)
+    assert result.to_dict()["verdict"] == result.verdict
+    experiment.ship()
+    assert experiment.treats("anyone")
+    assert experiment.assign("anyone") is None
+
+
+def test_without_scores_the_ramp_ends_but_nothing_passes():
+    experiment = Experiment("trial", per_step=150)
+    run(experiment, 1_200, 5, scored=False)
+    assert (experiment.status, experiment.share) == ("running", 100)
+    assert "too few scores" in experiment.result().verdict
+
+
+def test_it_ships_itself_when_told_to():
+    experiment = Experiment("trial", ramp=(100,), per_step=200, margin=0.1, ship=True)
+    run(experiment, 2_500, 11, treatment={"good": 0.9})
+    assert experiment.status == "shipped"
+
+
+def test_a_broken_ratio_stops_the_ramp():
+    experiment, ledger = Experiment("trial", per_step=400), Ledger(PRICES)
+    for number in range(1_500):
+        experiment.observe(record(ledger, "control", user=f"c{number}"))
+        if number % 3:
+            experiment.observe(record(ledger, "treatment", user=f"t{number}"))
+    result = experiment.result()
+    assert result.ratio_broken
+    assert result.ratio_p < 0.001
+    assert "sample ratio" in result.verdict
+    assert experiment.share == 5
+    busy = Experiment("trial", per_step=50)
+    for _ in range(1_000):
+        busy.observe(record(ledger, "control", user="the same user"))
+    assert busy.result().units == (1, 0)
+    assert not busy.result().ratio_broken
+
+
+def test_the_evidence_of_a_ratio_is_that_of_the_formula():
+    def log_beta(one, other):
+        return math.lgamma(one) + math.lgamma(other) - math.lgamma(one + other)
+
+    expected = log_beta(30 + 40, 70 + 60) - log_beta(30, 70) - 40 * math.log(0.3) - 60 * math.log(0.7)
+    assert ratio_evidence(60, 40, 0.3) == pytest.approx(expected, abs=1e-9)
+    with pytest.raises(ConfigurationError, match="share"):
+        ratio_evidence(1, 1, 0.0)
+
+
+def test_who_takes_part_stays_in_and_in_the_same_arm_when_the_ramp_rises():
+    users = [f"u{number}" for number in range(4_000)]
+    early, late = Experiment("trial", ramp=(5, 100)), Experiment("trial", ramp=(25, 100))
+    before = {user: early.assign(user) for user in users if early.assign(user)}
+    assert all(late.assign(user) == arm for user, arm in before.items())
+    treated = sum(arm == "treatment" for arm in before.values()) / len(before)
+    assert abs(len(before) / len(users) - 0.05) < 0.02
+    assert abs(treated - 0.5) < 0.13, "the arm is drawn apart from who takes part"
+    assert early.step(next(iter(before))) in (
+        Step("experiment", "control", "trial"),
+        Step("experiment", "treatment", "trial"),
+    )
+
+
+def test_records_of_others_do_not_count():
+    experiment, ledger = Experiment("trial"), Ledger(PRICES)
+    experiment.observe(ledger.record(outcome="miss", model="m", latency=1.0))
+    experiment.observe(
+        ledger.record(outcome="miss", model="m", latency=1.0, stages=(Step("experiment", "control", "x"),))
+    )
+    experiment.observe(record(ledger, "control", outcome="cancelled"))
+    experiment.score((), 1.0)
+    assert experiment.result().arms["control"].requests == 0
+    with pytest.raises(ConfigurationError):
+        experiment.score(steps("control"), math.nan)
+
+
+def test_a_saved_experiment_goes_on_as_if_nothing_had_happened():
+    whole, first = Experiment("trial", stage="route", per_step=50), Experiment("trial", stage="route", per_step=50)
+    for experiment in (whole, first):
+        run(experiment, 220, 9, treatment={"good": 0.7})
+    second = Experiment.from_json(first.to_json())
+    assert second.to_json() == first.to_json()
+    for experiment in (whole, second):
+        run(experiment, 300, 10, treatment={"good": 0.7})
+    assert second.result() == whole.result()
+    for bad in (
+        "{}",
+        "[1]",
+        first.to_json().replace('"version":1', '"version":2'),
+        first.to_json().replace('"step":', '"step":9'),
+    ):
+        with pytest.raises(ConfigurationError, match="no saved experiment"):
+            Experiment.from_json(bad)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": ""},
+        {"split": 0},
+        {"ramp": ()},
+        {"ramp": (50, 5)},
+        {"ramp": (5, 101)},
+        {"per_step": 0},
+        {"alpha": 1},
+        {"margin": 0},
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options):
+    with pytest.raises(ConfigurationError):
+        Experiment(**({"name": "trial"} | options))
+
+
+def test_how_many_answers_are_needed():
+    assert per_arm_needed(0.02, 0.8) == 4_947
+    assert pairs_needed(0.02, 0.10) == 1_546
+    assert pairs_needed(0.01, 0.10) == 6_183
+    for bad in ({"margin": 0, "rate": 0.5}, {"margin": 0.1, "rate": True}, {"margin": 0.1, "rate": 1}):
+        with pytest.raises(ConfigurationError):
+            per_arm_needed(**bad)
+
+
+def test_the_bindings_refuse_what_makes_no_sense():
+    for make in (
+        lambda: SequentialTest(0),
+        lambda: Floor(1.0),
+        lambda: SequentialTest(0.1).interval(2),
+        lambda: Floor(0.5).add(2),
+    ):
+        with pytest.raises(ConfigurationError):
+            make()
+    test, floor = SequentialTest(0.1, warm_up=2, paired=True), Floor(0.9)
+    with pytest.raises(ConfigurationError, match="no first arm"):
+        test.add(False, 1.0)
+    for value in (0.0, 1.0, 1.0):
+        test.add(True, value)
+        floor.add(value)
+    assert (test.counts, test.ready, floor.count, floor.sum) == ((0, 3), True, 3, 2.0)
+    again = Floor(0.9)
+    again.restore(floor.state())
+    assert (again.p_value, again.state()) == (floor.p_value, floor.state())
+    with pytest.raises(ConfigurationError):
+        test.restore([1.0])
+    assert SequentialTest(0.1).interval() == (-math.inf, math.inf)
+
+
+# In the shadow.
+
+
+class Prefers:
+    """A judge that likes the longer answer; and one that says nothing about some."""
+
+    async def compare(self, question, candidate, baseline):
+        class Verdict:
+            score = None if "?" not in question else 1.0 if len(candidate) > len(baseline) else 0.5
+
+        return Verdict
+
+
+@pytest.mark.anyio
+async def test_a_shadow_compares_answers_nobody_sees():
+    billed = []
+    shadow = Shadow("short prompts", share=100, bill=lambda *call: billed.append(call))
+
+    async def longer(request):
+        if request.question == "Fail?":
+            raise RuntimeError("down")
+        return Response(text="a longer answer", model="m", usage=Usage(input_tokens=3))
+
+    scores = [
+        await shadow.compare(Request.chat(question), Response(text=text, model="m"), longer, Prefers())
+        for question, text in (
+            ("One?", "short"),
+            ("Two?", "a very much longer answer"),
+            ("Three.", "x"),
+            ("Fail?", "x"),
+        )
+    ]
+    assert scores == [1.0, 0.5, None, None]
+    result = shadow.result()
+    assert (result.pairs, result.wins, result.ties, result.losses, result.no_verdict, result.failed) == (
+        2,
+        1,
+        1,
+        0,
+        1,
+        1,
+    )
+    assert result.matched_or_beat == 1.0
+    assert result.needed == pairs_needed(0.02, 0.5)
+    assert billed == [("shadow", "m", Usage(input_tokens=3))] * 3
+
+
+@pytest.mark.anyio
+async def test_a_shadow_takes_a_share_of_questions():
+    shadow = Shadow("trial", share=10)
+    answer = Response(text="x", model="m")
+    taken = sum(shadow.samples(Request.chat(f"Question {number}?"), answer) for number in range(2_000))
+    assert abs(taken / 2_000 - 0.1) < 0.03
+    none = Shadow("trial", share=0)
+    assert await none.compare(Request.chat("One?"), answer, None, None) is None
+    assert none.result().failed == 0
+
+
+def test_pairs_decide_sooner_than_arms():
+    chance = random.Random(4)
+    good, bad = Shadow("good", margin=0.05), Shadow("bad", margin=0.05)
+    for _ in range(1_500):
+        draw = chance.random()
+        good.pair(float(draw > 0.05), float(not 0.05 <= draw < 0.1))
+        bad.pair(float(draw > 0.15), float(not 0.15 <= draw < 0.2))
+    assert good.result().holds
+    assert not bad.result().holds
+    assert bad.result().p_harm < 0.025
+    good.pair(math.nan, 1.0)
+    assert good.result().no_verdict == 1
+    with pytest.raises(ConfigurationError):
+        good.pair(2.0, 1.0)
+    with pytest.raises(ConfigurationError):
+        Shadow("x", share=101)
