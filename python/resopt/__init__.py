@@ -102,6 +102,7 @@ if TYPE_CHECKING:
         truncate,
         truncate_many,
     )
+    from resopt.tokens.learning import TokenLearning
     from resopt.types import Request, Response, Scope, Step, ToolCall, Trace, Usage
     from resopt.wrap import transport
     from resopt.wrap.options import last, options
@@ -190,6 +191,7 @@ _HOMES = {
     "route.wishes": ("routing",),
     "sync": ("Optimizer",),
     "terms": ("on_terms",),
+    "tokens.learning": ("TokenLearning",),
     "tokens": (
         "TokenCount",
         "TokenRatios",
