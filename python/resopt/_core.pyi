@@ -111,9 +111,10 @@ class VectorIndex:
     Flat: every row is looked at through a short code, and the few that can be among the results are computed exactly,
     so that entries come and go in microseconds and churn costs no recall. The codes are the signs of the vector after a
     secret random rotation; a neighbour exactly at the limit is overlooked with probability about 3e-7, one above it
-    with far less. With `exact`, codes of eight bits and a proven bound rule out every miss, for about five times the
-    time and more memory. Cosines are of 32-bit floats; equal ones come in the order of their ids; neither the order of
-    inserts nor the processor shows. Safe to use from many threads; long searches let other threads run.
+    with far less. With `exact`, codes of eight bits and a proven bound rule out every miss, for more memory and a time
+    that grows with the dimensions: the faster way for short vectors (128) and low floors. Cosines are of 32-bit floats;
+    equal ones come in the order of their ids; neither the order of inserts nor the processor shows. Safe to use from
+    many threads; long searches let other threads run.
 
     Args:
         dimensions: numbers in a vector, from 1 to 65,536.
