@@ -1,8 +1,5 @@
 //! The guards against hostile text, their symmetry, and (by hand) their speed.
 
-use std::hint::black_box;
-use std::time::Instant;
-
 use proptest::prelude::*;
 use resopt_core::error::Error;
 use resopt_core::semantic::guard::{Guard, Guards, Question, Reason, compare, signals};
@@ -197,47 +194,4 @@ fn a_million_characters_are_read_in_bounded_room() {
                 .any(|reason| reason.guard == Guard::Unread)
         );
     }
-}
-
-/// `cargo test --release -p resopt-core --test guard -- --ignored --nocapture`
-#[test]
-#[ignore = "measures; no assertion on time"]
-fn speed() {
-    let texts = [
-        "How long does an international transfer to Norway take to arrive on weekdays?",
-        "What is the daily limit for cash withdrawals with my premium debit card?",
-        "Can I change the delivery address of an order that was already shipped?",
-        "Why was my card declined at the supermarket although there is enough money?",
-    ];
-    let pairs = [
-        "How much time does a transfer abroad to Norway need to arrive on weekdays?",
-        "How much cash can I withdraw per day with my premium debit card please?",
-        "Is it possible to update the delivery address after an order was shipped out?",
-        "For what reason did the shop reject my card although I have enough money?",
-    ];
-    let read: Vec<Question> = texts.iter().map(|text| Question::read(text)).collect();
-    let other: Vec<Question> = pairs.iter().map(|text| Question::read(text)).collect();
-    let best = |work: &dyn Fn()| {
-        (0..1000)
-            .map(|_| {
-                let start = Instant::now();
-                (0..10).for_each(|_| work());
-                start.elapsed().as_secs_f64() * 1e6 / 10.0 / 4.0
-            })
-            .fold(f64::INFINITY, f64::min)
-    };
-    let reading = best(&|| {
-        texts
-            .iter()
-            .for_each(|text| drop(black_box(Question::read(black_box(text)))))
-    });
-    let comparing = best(&|| {
-        for (a, b) in read.iter().zip(&other) {
-            drop(black_box(compare(black_box(a), black_box(b), Guards::ALL)));
-        }
-    });
-    println!(
-        "read {reading:.2} us, compare {comparing:.2} us, {} octets",
-        read[0].bytes()
-    );
 }

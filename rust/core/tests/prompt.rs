@@ -1,5 +1,7 @@
 //! What holds for every prompt, however hostile: rules settle, never lengthen, can be undone, and leave what is protected.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use proptest::prelude::*;
 use resopt_core::prompt::extract::{Budget, extract};
 use resopt_core::prompt::rules::{Level, Optimized, Options, optimize};

@@ -51,7 +51,6 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         ^ first of all ,?
         ^ basically|essentially|actually|obviously|clearly|simply ,
         ^ basically|actually >base
-        ^ also , => also
         ",
     ),
     (

@@ -15,6 +15,10 @@ type Extracted = (Vec<String>, usize, usize, f64, f64, bool);
 
 #[pyfunction]
 #[pyo3(signature = (passages, question, /, share, budget, encoding))]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a Python list becomes a vector, and a str what it needs to be"
+)]
 pub(crate) fn extract_context(
     py: Python<'_>,
     passages: Vec<PyBackedStr>,

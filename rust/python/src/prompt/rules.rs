@@ -11,6 +11,7 @@ type Row = (String, usize, usize, String, String, i64);
 
 #[pyfunction]
 #[pyo3(signature = (prompt, /, level, encoding, markers, examples))]
+#[expect(clippy::needless_pass_by_value, reason = "a Python list becomes a vector")]
 pub(crate) fn shorten_prompt(
     py: Python<'_>,
     prompt: &str,
