@@ -580,6 +580,7 @@ async def test_what_was_learnt_survives_a_restart(provider):
         {"guards": "numbers"},
         {"guards": ["no such guard"]},
         {"deadline": 0},
+        {"index": "tree"},
         {"ttl_seconds": -1},
     ],
     ids=str,
@@ -587,6 +588,21 @@ async def test_what_was_learnt_survives_a_restart(provider):
 def test_nonsense_is_refused(arguments):
     with pytest.raises(ConfigurationError):
         SemanticCache(**arguments)
+
+
+@pytest.mark.parametrize("index", ["flat", "exact", "hnsw"])
+@pytest.mark.parametrize("own", [False, True])
+async def test_any_index_finds_the_same(provider, index, own):
+    if index == "hnsw":
+        pytest.importorskip("hnswlib", reason="the extra hnsw compiles; see test_vectors.py")
+    embedder = {"embedder": by_letter, "deadline": 5, "verifier": None, "similarity_threshold": 0.9} if own else {}
+    optimizer = optimizer_with(provider, index=index, **embedder)
+    await optimizer.complete(STORED)
+    assert (await optimizer.complete(OTHER_WORDS)).trace.mechanism == "semantic"
+    (space,) = optimizer.cache.meaning.spaces
+    optimizer.cache.clear()
+    assert len(space) == len(space.partition) == 0
+    assert space.decide(OTHER_WORDS, by_letter([OTHER_WORDS])[0] if own else None).candidates == []
 
 
 async def test_guards_can_be_chosen(provider):

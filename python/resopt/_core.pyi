@@ -1068,18 +1068,21 @@ class Partition:
     def clear(self) -> None:
         """Forget all entries, and nothing of what was learned or barred."""
 
-    def decide(self, text: str, vector: Any = None, *, record: bool = True) -> Decision:
+    def decide(
+        self, text: str, vector: Any = None, *, record: bool = True, near: list[tuple[int, float]] | None = None
+    ) -> Decision:
         """The whole way of a question.
 
         With `record` the decision counts: a hit is taken as served, and the toss for a label is made. Without, nothing
-        changes and refused candidates are verified too: for explaining.
+        changes and refused candidates are verified too: for explaining. `near` are the near entries with their cosines,
+        nearest first, where an index of your own found them.
 
         Raises:
             ConfigurationError: the vector is missing, not wanted, of another size, not finite or zero.
         """
 
-    def nominate(self, text: str, vector: Any = None) -> Decision:
-        """Candidates and the guards' reasons, for a verifier of your own; `settle` decides.
+    def nominate(self, text: str, vector: Any = None, *, near: list[tuple[int, float]] | None = None) -> Decision:
+        """Candidates and the guards' reasons, for a verifier of your own; `settle` decides. `near` as for `decide`.
 
         Raises:
             ConfigurationError: as `decide`.

@@ -97,7 +97,7 @@ def explain(cache: ResponseCache, meaning: Meaning, request: Request) -> Explana
     if space is None or not space or (meaning.embedder is not None and vector is None):
         why = "its vector is not known" if space and vector is None else "nothing was posted in its scope"
         return Explanation(question=text, decision="miss", why=why)
-    decision = space.partition.decide(text, vector, record=False)
+    decision = space.decide(text, vector, record=False)
     near = []
     for candidate in decision.candidates:
         source = space.source(candidate["id"])

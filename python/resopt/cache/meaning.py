@@ -97,7 +97,7 @@ class Meaning:
             vector = self.embedder.known(question.question)
             if vector is None:
                 return None
-        matter = Matter(question.question, space, vector, space.partition.decide(question.question, vector))
+        matter = Matter(question.question, space, vector, space.decide(question.question, vector))
         _matter.set(matter)
         return self.served(cache, request, matter) if matter.decision.verdict == "serve" else None
 
@@ -202,9 +202,9 @@ class Meaning:
             return None
         decision: Decision
         if self.opinions.own is None:
-            decision = space.partition.decide(question.question, vector)
+            decision = space.decide(question.question, vector)
         else:
-            nominated = space.partition.nominate(question.question, vector)
+            nominated = space.nominate(question.question, vector)
             said = await self.opinions.heard(cache, question.question, space, nominated, upstream)
             decision = space.partition.settle(nominated, said)
         return Matter(question.question, space, vector, decision)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from resopt._core import Partition
+from resopt._core import EMBEDDER_DIMENSIONS, Partition
 from resopt.cache.audit import Audit
 from resopt.cache.checks import seconds, share
 from resopt.cache.embedding import Embedder
@@ -18,6 +18,7 @@ from resopt.cache.meaning import Meaning
 from resopt.cache.response import ResponseCache
 from resopt.cache.second import Rewriter
 from resopt.cache.space import Spaces
+from resopt.cache.vectors import KINDS, open_index
 from resopt.cache.verdicts import Opinions
 from resopt.errors import ConfigurationError
 from resopt.types import Request
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from resopt.cache.audit import Judge, SemanticFigures
     from resopt.cache.embedding import EmbeddingFunction
+    from resopt.cache.vectors import VectorStore
     from resopt.types import Response
 
 Profile = Literal["strict", "balanced", "eager"]
@@ -55,7 +57,8 @@ class SemanticCache(ResponseCache):
             callable of the same form, plain or async.
         audit_share: share of semantic hits for which the real answer is fetched in the background and compared.
         label_share: share of misses with a candidate whose answer is compared with the candidate's.
-        exact_index: rule out every missed neighbour by a proven bound, at some cost.
+        index: `flat` looks at sign codes of all vectors, `exact` rules out every missed neighbour by a proven bound
+            (the bundled embedder always does), `hnsw` is a graph for millions of entries (extra `hnsw`).
         deadline: seconds to wait for a user's embedder or verifier; then the question is a miss.
         **settings: as for `ResponseCache`.
 
@@ -76,7 +79,7 @@ class SemanticCache(ResponseCache):
         judge: Judge | None = None,
         audit_share: float = 0.02,
         label_share: float = 0.05,
-        exact_index: bool = False,
+        index: Literal["flat", "exact", "hnsw"] = "flat",
         deadline: float = 0.1,
         **settings: Any,
     ) -> None:
@@ -99,12 +102,16 @@ class SemanticCache(ResponseCache):
             "audit_rate": share("audit_share", audit_share),
             "miss_rate": share("label_share", label_share),
             "guards": None if guards is None else _names(guards),
-            "exact": bool(exact_index),
+            "exact": index == "exact",
         }
+        if index not in KINDS:
+            raise ConfigurationError(f"index must be one of {', '.join(KINDS)}, not {index!r}")
         made = embedder
 
-        def partition() -> Partition:
-            return Partition(dimensions=None if made is None else made.dimensions, **options)
+        def partition() -> tuple[Partition, VectorStore | None]:
+            dimensions = None if made is None else made.dimensions
+            graph = open_index(index, dimensions or EMBEDDER_DIMENSIONS) if index == "hnsw" else None
+            return Partition(dimensions=dimensions, **options), graph
 
         if embedder is None:
             partition()  # what is wrong with an option shows now

@@ -10,13 +10,21 @@ import itertools
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from resopt._core import embed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from resopt._core import Partition
+    from resopt._core import Decision, Partition
+    from resopt.cache.vectors import VectorStore
 
 _MOST = 10_000
 """Spaces held; of more, the empty ones that were used least recently are forgotten with what they had learnt."""
+
+
+_NEIGHBOURS = 8
+_FLOOR = 0.5
+"""What a graph is asked for; the partition's own index looks for as many, from about the same cosine."""
 
 
 class Source(NamedTuple):
@@ -46,16 +54,22 @@ class Posting:
 class Space:
     """The questions of one scope.
 
-    Attributes:
+    Args:
         partition: finds and judges them.
         name: of the namespace and tenant, for figures.
+        graph: an index that finds them in the partition's place; None for its own.
+
+    Attributes:
+        partition: as given.
+        name: as given.
     """
 
-    __slots__ = ("_numbers", "_sources", "name", "partition")
+    __slots__ = ("_graph", "_numbers", "_sources", "name", "partition")
 
-    def __init__(self, partition: Partition, name: str) -> None:
+    def __init__(self, partition: Partition, name: str, graph: VectorStore | None = None) -> None:
         self.partition = partition
         self.name = name
+        self._graph = graph
         self._numbers = itertools.count(1)
         self._sources: dict[int, Source] = {}
 
@@ -67,8 +81,28 @@ class Space:
         number = next(self._numbers)
         if not self.partition.insert(number, question, vector, answer=answer):
             return None
+        size = self.partition.bytes_of(number) or 0
+        if self._graph is not None:
+            found: Any = embed(question) if vector is None else vector
+            self._graph.insert(number, found)
+            size += self._graph.bytes_per_entry
         self._sources[number] = Source(key, question)
-        return Posting(self, number, self.partition.bytes_of(number) or 0)
+        return Posting(self, number, size)
+
+    def decide(self, question: str, vector: Any, *, record: bool = True) -> Decision:
+        """What to do with a question; see `Partition.decide`."""
+        return self.partition.decide(question, vector, record=record, near=self._near(question, vector))
+
+    def nominate(self, question: str, vector: Any) -> Decision:
+        """What is near a question; see `Partition.nominate`."""
+        return self.partition.nominate(question, vector, near=self._near(question, vector))
+
+    def _near(self, question: str, vector: Any) -> list[tuple[int, float]] | None:
+        """What the graph finds; None where the partition is to look for itself."""
+        if self._graph is None:
+            return None
+        vector = embed(question) if vector is None else vector
+        return [] if vector is None else self._graph.search(vector, k=_NEIGHBOURS, floor=_FLOOR)
 
     def source(self, number: int) -> Source | None:
         """What a posting stands for; None when it is gone."""
@@ -82,16 +116,18 @@ class Space:
         """Forget a posting."""
         self._sources.pop(number, None)
         self.partition.remove(number)
+        if self._graph is not None:
+            self._graph.remove(number)
 
 
 class Spaces:
     """All spaces of one cache, by the key of their scope.
 
     Args:
-        make: makes the partition of a new space.
+        make: makes the partition of a new space, and its graph if it has one.
     """
 
-    def __init__(self, make: Callable[[], Partition]) -> None:
+    def __init__(self, make: Callable[[], tuple[Partition, VectorStore | None]]) -> None:
         self._make = make
         self._spaces: dict[bytes, Space] = {}
         self._kept: dict[bytes, bytes] = {}
@@ -106,7 +142,8 @@ class Spaces:
         space = self._spaces.get(key)
         if space is not None:
             return space
-        made = Space(self._make(), name)
+        partition, graph = self._make()
+        made = Space(partition, name, graph)
         with self._lock:
             space = self._spaces.setdefault(key, made)
             kept = self._kept.pop(key, None) if space is made else None

@@ -261,31 +261,33 @@ impl Partition {
     }
 
     /// The whole way of a question.
-    #[pyo3(signature = (text, vector = None, *, record = true))]
+    #[pyo3(signature = (text, vector = None, *, record = true, near = None))]
     fn decide(
         &self,
         py: Python<'_>,
         text: &Bound<'_, PyString>,
         vector: Option<&Bound<'_, PyAny>>,
         record: bool,
+        near: Option<Vec<(u64, f32)>>,
     ) -> PyResult<Decision> {
         let vector = numbers(py, vector)?;
         let text = text.to_string_lossy();
-        let inner = self.work(py, |core| core.decide(&text, vector.as_deref(), record))?;
+        let inner = self.work(py, |core| core.decide_among(&text, vector.as_deref(), near, record))?;
         Ok(Decision { inner })
     }
 
     /// Candidates and the guards' reasons, for a verifier of one's own.
-    #[pyo3(signature = (text, vector = None))]
+    #[pyo3(signature = (text, vector = None, *, near = None))]
     fn nominate(
         &self,
         py: Python<'_>,
         text: &Bound<'_, PyString>,
         vector: Option<&Bound<'_, PyAny>>,
+        near: Option<Vec<(u64, f32)>>,
     ) -> PyResult<Decision> {
         let vector = numbers(py, vector)?;
         let text = text.to_string_lossy();
-        let inner = self.work(py, |core| core.nominate(&text, vector.as_deref(), false))?;
+        let inner = self.work(py, |core| core.nominate_among(&text, vector.as_deref(), near, false))?;
         Ok(Decision { inner })
     }
 

@@ -23,7 +23,7 @@ use super::verify::{Encoded, Opened, Opinion, Verifier};
 use crate::error::Error;
 use crate::vector::embed::{DIMENSIONS, Table};
 use crate::vector::index::{Index, IndexOptions};
-use crate::vector::wordpiece::{EMBEDDED_TOKENS, tokenise};
+use crate::vector::wordpiece::{EMBEDDED_TOKENS, UNKNOWN, tokenise};
 
 /// Near neighbours that are looked at, and how many of those that no guard refuses may become a hit.
 const NEIGHBOURS: usize = 8;
@@ -71,6 +71,8 @@ struct Entry {
     question: Question,
     encoded: Encoded,
     history: History,
+    /// Whether the table knows too little of it: to the table all unknown words look alike.
+    unread: bool,
 }
 
 /// The questions of one scope.
@@ -103,7 +105,8 @@ impl Partition {
             ..options.policy
         };
         let index = IndexOptions {
-            exact: options.exact,
+            // With the low floor of the bundled embedder the proven codes are the faster ones.
+            exact: options.exact || options.dimensions.is_none(),
             ..IndexOptions::default()
         };
         Ok(Self {
@@ -140,6 +143,7 @@ impl Partition {
             question: Question::read(text),
             encoded: self.encode(text, &ids),
             history: History::default(),
+            unread: is_unread(&ids),
         };
         self.octets += self.weigh(&entry);
         if let Some(old) = self.entries.insert(id, entry) {
@@ -173,7 +177,21 @@ impl Partition {
     /// # Errors
     /// `InvalidArgument` as [`Partition::insert`].
     pub fn decide(&mut self, text: &str, vector: Option<&[f32]>, record: bool) -> Result<Decision, Error> {
-        let nominated = self.nominate(text, vector, !record)?;
+        self.decide_among(text, vector, None, record)
+    }
+
+    /// The same with the near entries found by an index of the caller's.
+    ///
+    /// # Errors
+    /// `InvalidArgument` as [`Partition::insert`].
+    pub fn decide_among(
+        &mut self,
+        text: &str,
+        vector: Option<&[f32]>,
+        found: Option<Vec<(u64, f32)>>,
+        record: bool,
+    ) -> Result<Decision, Error> {
+        let nominated = self.nominate_among(text, vector, found, !record)?;
         Ok(self.finish(nominated, record))
     }
 
@@ -183,25 +201,35 @@ impl Partition {
     /// # Errors
     /// `InvalidArgument` as [`Partition::insert`].
     pub fn nominate(&self, text: &str, vector: Option<&[f32]>, all: bool) -> Result<Decision, Error> {
+        self.nominate_among(text, vector, None, all)
+    }
+
+    /// The same with the near entries found by an index of the caller's, nearest first, where it has one.
+    ///
+    /// # Errors
+    /// `InvalidArgument` as [`Partition::insert`].
+    pub fn nominate_among(
+        &self,
+        text: &str,
+        vector: Option<&[f32]>,
+        found: Option<Vec<(u64, f32)>>,
+        all: bool,
+    ) -> Result<Decision, Error> {
         let (ids, own) = self.embed(text, vector)?;
         let Some(vector) = vector.or(own.as_ref().map(<[f32; DIMENSIONS]>::as_slice)) else {
             return Ok(Decision::nothing(&self.calibrator));
         };
-        let near = if self.index.is_empty() {
-            Vec::new()
-        } else {
-            let least = if self.table.is_some() {
-                LEAST_COSINE
-            } else {
-                LEAST_COSINE_OWN
-            };
-            self.index.search(vector, NEIGHBOURS, least)?
+        let near = match found {
+            Some(found) => found,
+            None if self.index.is_empty() => Vec::new(),
+            None => self.index.search(vector, NEIGHBOURS, self.least_cosine())?,
         };
         let mut decision = Decision::nothing(&self.calibrator);
         if near.is_empty() {
             return Ok(decision);
         }
         let question = Question::read(text);
+        let unread = is_unread(&ids);
         let encoded = self.encode(text, &ids);
         let opened = self.verifier.open(&encoded);
         let phrasings = if self.bars.len() == 0 {
@@ -228,7 +256,7 @@ impl Partition {
                 cosine,
                 evidence: self.evidence(id, cosine, opinion, &near),
                 verified: self.judge == Judge::Bundled && (all || !refused),
-                strict: question.needs_strict() || entry.question.needs_strict(),
+                strict: question.needs_strict() || entry.question.needs_strict() || unread || entry.unread,
                 reasons,
                 barred,
                 probability: None,
@@ -322,6 +350,16 @@ impl Partition {
         }
         self.bars.add(&unit, theirs);
         Ok(true)
+    }
+
+    /// Cosine below which nothing is a neighbour.
+    #[must_use]
+    pub fn least_cosine(&self) -> f32 {
+        if self.table.is_some() {
+            LEAST_COSINE
+        } else {
+            LEAST_COSINE_OWN
+        }
     }
 
     /// Number of entries.
@@ -436,6 +474,11 @@ impl Partition {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1u64 << 53) as f64 <= probability && probability > 0.0
     }
+}
+
+/// Whether half of a text or more is words that the table does not know.
+fn is_unread(ids: &[u32]) -> bool {
+    !ids.is_empty() && 2 * ids.iter().filter(|&&id| id == UNKNOWN).count() >= ids.len()
 }
 
 /// A vector of length one; as it is when it has no length.

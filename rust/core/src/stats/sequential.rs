@@ -411,7 +411,7 @@ pub fn ratio_evidence(first: u64, second: u64, share: f64, concentration: f64) -
 /// 1e-14.
 fn ln_gamma(argument: f64) -> f64 {
     let (mut at, mut shift) = (argument, 0.0);
-    while at < 12.0 {
+    while at < 20.0 {
         shift += at.ln();
         at += 1.0;
     }
