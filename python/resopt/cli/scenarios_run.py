@@ -196,7 +196,7 @@ def articles(count: int, seed: int) -> list[Request]:
     made = []
     for number in range(count):
         text = " ".join(draw.choices(_WORDS, k=260))
-        made.append(Request.chat(f"Article {number}: {text}", model=LARGE, system=_VERBOSE, max_tokens=100))
+        made.append(Request.chat(f"Article {number}: {text}", model=LARGE, system=_VERBOSE, max_tokens=600))
     return made
 
 
@@ -241,7 +241,8 @@ async def translation(count: int, seed: int, on_progress: Callable[[int], None])
     stage = Swap(lambda request: SMALL if len((request.question or "").split()) <= _SHORT else LARGE)
     asked = [_translate(language, phrase) for language, phrase in pairs]
     with SimulatedServer(_models(0.12), seed=seed, process=True) as server:
-        cache = ResponseCache(max_size=count, ttl_seconds=86_400)
+        # A translation depends neither on who asks nor on when: the rules of freshness have no say here.
+        cache = ResponseCache(max_size=count, ttl_seconds=86_400, freshness=False)
         async with _optimizer(server, [stage], cache) as optimizer:
             sequential = await _sequential(server, asked[: max(10, count // 500)], count)
 
@@ -267,7 +268,7 @@ async def translation(count: int, seed: int, on_progress: Callable[[int], None])
 
 def _translate(language: str, phrase: str) -> Request:
     system = f"Translate into {language}. Answer with the translation alone."
-    return Request.chat(phrase, model=LARGE, system=system, max_tokens=60, tags=(language,))
+    return Request.chat(phrase, model=LARGE, system=system, max_tokens=600, tags=(language,))
 
 
 def _models(seconds: float) -> list[SimulatedModel]:
