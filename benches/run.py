@@ -19,6 +19,8 @@ SCRIPTS = (
     "compare_tokens",
     "compression",
     "compare_vectors",
+    "compare_semantic",
+    "semantic",
     "hit_path",
     "bench_metrics",
     "compare_dropin",
