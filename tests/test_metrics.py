@@ -180,7 +180,7 @@ def test_the_report_is_plain_data():
     ledger.attach(lambda: {"entries": 1, "bytes": 2, "ages": {"< 1 min": 1}})
     plain = json.loads(json.dumps(ledger.summary().to_dict()))
     assert plain["spent"] + plain["avoided"] == plain["baseline"] == 5 * LARGE
-    assert plain["cache"] == {"entries": 1, "bytes": 2, "ages": {"< 1 min": 1}}
+    assert plain["cache"] == {"entries": 1, "bytes": 2, "ages": {"< 1 min": 1}, "notes": []}
     assert plain["savings"][0]["mechanism"] == "coalesced"
     assert plain["units"]["money"].startswith("picodollars")
 

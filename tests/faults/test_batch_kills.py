@@ -11,7 +11,7 @@ import pytest
 from resopt.providers.simulated import BatchTimes, SimulatedModel, SimulatedServer
 
 MODELS = [
-    SimulatedModel(name="gpt-4o", input_price=2.5, output_price=10.0, p50=0.002, p95=0.02),
+    SimulatedModel(name="gpt-4o", input_price=2.5, output_price=10.0, p50=0.03, p95=0.05),
     SimulatedModel(name="claude-haiku-4-5", input_price=1.0, output_price=5.0, p50=0.0, p95=0.0),
 ]
 KILLS = int(os.environ.get("RESOPT_KILLS", "10"))
@@ -70,7 +70,7 @@ def run_until_done(program, arguments, kills, draw, longest):
 
 
 def test_a_resumable_run_that_is_killed_pays_for_nothing_twice(tmp_path):
-    count, draw = 60 * KILLS, random.Random(8)
+    count, draw = 200 * KILLS, random.Random(8)  # more than the runs that are killed can do
     with SimulatedServer(MODELS, seed=8) as server:
         output, killed = run_until_done(
             RESUMABLE, (server.base_url, tmp_path / "run.sqlite", count), KILLS, draw, longest=0.8
