@@ -186,6 +186,6 @@ def test_what_cannot_be_called_is_refused():
 
 
 def test_its_name_tells_functions_apart():
-    assert Embedder(Function()).name == "test_embedder.Function"
+    assert Embedder(Function()).name == "test_embedding.Function"
     assert Embedder(test_nonsense_is_refused).name.endswith("test_nonsense_is_refused")
     assert Embedder(Function(), name="e5").name == "e5"
