@@ -1,12 +1,16 @@
 """A whole semantic decision on the bundled embedder, beside the scan of vectors that others need before they decide.
 
 The peer is numpy's product of a 10,000 x 384 matrix with a vector: what a cache on all-MiniLM does at the least, its
-embedding (milliseconds) left out. Ours embeds, nominates, guards, verifies, calibrates and decides.
+embedding (milliseconds) left out. Ours embeds, nominates, guards, verifies, calibrates and decides. Both have one
+thread: a service has other work for its cores.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy reads it when it is loaded
 
 import numpy as np
 
