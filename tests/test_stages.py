@@ -235,6 +235,29 @@ def test_a_wrapped_client_goes_through_them(server, stage, gate, stream):
     assert gate.inside == 0
 
 
+class Listening(Counting):
+    def __init__(self):
+        super().__init__()
+        self.begun = []
+
+    def first_chunk(self, seconds):
+        self.begun.append(seconds)
+        raise RuntimeError("of no consequence")
+
+
+def test_gates_hear_once_when_a_stream_begins(server):
+    gate = Listening()
+    client = resopt.wrap(openai.OpenAI(base_url=server.base_url, api_key=KEY, max_retries=0), gates=[gate])
+    asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": "What is Python?"}]}
+    for _ in range(2):
+        assert list(client.chat.completions.create(**asked, stream=True))
+    client.chat.completions.create(**asked | {"model": "gpt-4o-mini"})
+    assert len(gate.begun) == 1
+    assert gate.begun[0] > 0
+    assert gate.inside == 0
+    assert client.resopt.skipped == {"counting": 1}
+
+
 # The ledger's part
 
 

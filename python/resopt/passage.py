@@ -156,6 +156,7 @@ class Passage:
     def _seen(self, piece: Piece) -> Piece:
         if self._first_event is None:
             self._first_event = perf_counter() - self._started
+            self._reader.relay.finish.begun()
         return piece
 
     def _steps(self, *more: Step) -> tuple[Step, ...]:

@@ -237,6 +237,16 @@ class Passes:
         self._accounts = accounts
         self.tickets: list[tuple[str, Ticket]] = []
 
+    def first_chunk(self, seconds: float) -> None:
+        """Tell the gates that want to know how long a stream took to begin; length does not confound that."""
+        for name, ticket in self.tickets:
+            tell = getattr(ticket, "first_chunk", None)
+            try:
+                if tell is not None:
+                    tell(seconds)
+            except Exception as failure:  # noqa: BLE001 - the stream goes on
+                self._accounts.skip(name, failure)
+
     def settle(self, response: Response | None, error: BaseException | None) -> None:
         """Settle each ticket once; what one raises is counted and hurts no other."""
         tickets, self.tickets = self.tickets, []

@@ -125,6 +125,7 @@ class Streams:
         stages = self._pipeline.stages
         landing.journey = stages.prepare(request)
         landing.passes = await stages.enter(landing.journey.request)
+        landing.sent_at = perf_counter()
         return await ask(landing.journey.request)
 
     def _landing(
@@ -154,6 +155,7 @@ class Landing:
         response: the answer that its events add up to; None when they add up to none.
         journey: what is sent for the request; None until it is known.
         passes: the gates passed; None until they are.
+        sent_at: the `perf_counter` at which the call was let through; None before, and once its first event has come.
         steps: what was decided, for the trace.
     """
 
@@ -170,6 +172,7 @@ class Landing:
         self.response: Response | None = None
         self.journey: Journey | None = None
         self.passes: Passes | None = None
+        self.sent_at: float | None = None
         self.steps: tuple[Step, ...] = (*plan.steps, *considered.steps)
         self._considered = considered
         self._pipeline, self._dialect = pipeline, dialect
@@ -203,6 +206,12 @@ class Landing:
             self.passes.settle(self.response, error)
         decided = () if journey is None else journey.steps
         self.steps = (*self.steps, *decided, Step("provider", self._pipeline.provider.name, "", seconds), admitted)
+
+    def begun(self) -> None:
+        """Its first event has come; called by every reader, and heard once."""
+        sent_at, self.sent_at = self.sent_at, None
+        if sent_at is not None and self.passes is not None:
+            self.passes.first_chunk(perf_counter() - sent_at)
 
     def _put_together(self, events: list[bytes], seconds: float) -> Response:
         response = self._dialect.read(self._dialect.assemble(events), seconds)
