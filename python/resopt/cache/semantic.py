@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 Profile = Literal["strict", "balanced", "eager"]
 """How careful a namespace is before it has labels of its own: `strict` serves from a probability of .97 and only where
-no content word is left over, `balanced` from .95, or from .90 under the conditions of `strict`, `eager` from .90 and then
-only rewritten."""
+no content word is left over, `balanced` from .95, or from .90 where nothing is left over and the question word is the
+same, `eager` from .90 and then only rewritten."""
 
 POLICY: Final = "1"
 """Version of what decides which questions may meet; a change starts clean."""
