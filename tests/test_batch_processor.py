@@ -517,7 +517,9 @@ async def test_texts_asked_for_together_go_in_one_call_and_equal_ones_once():
 async def test_calls_hold_no_more_than_they_may():
     embed = Embedding()
     async with EmbeddingBatcher(embed, max_batch_size=3, max_batch_tokens=10, cache_size=0) as batcher:
-        await batcher.load_many([*"abcdefg", "x" * 30, "y" * 30, "z" * 100])
+        await batcher.load_many("abcdefg")
+        assert sorted(map(len, embed.calls)) == [1, 3, 3]
+        await batcher.load_many([*"abcdefg", "x" * 30, "y" * 30, "z" * 100])  # trio asks in any order
     assert max(map(len, embed.calls)) == 3
     assert all(sum(map(len, texts)) <= 40 or len(texts) == 1 for texts in embed.calls)
 
