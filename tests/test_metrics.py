@@ -2,19 +2,23 @@
 
 import io
 import json
+import math
+import random
 import subprocess
 import sys
 import threading
 
+import msgspec
 import pytest
 
+from resopt._core import Tally
 from resopt.errors import ConfigurationError, ProviderTimeoutError
 from resopt.metrics.ledger import Ledger
 from resopt.metrics.prices import PriceBook
 from resopt.metrics.profile import Baseline, Profile, profile_request
 from resopt.metrics.render import dollars, seconds, size
 from resopt.metrics.report import CacheFigures
-from resopt.types import Request, Response, Scope, Step, Trace, Usage
+from resopt.types import EVERYONE, Request, Response, Scope, Step, Trace, Usage
 
 PRICES = {"large": (2, 10), "small": (1, 1)}
 USAGE = Usage(input_tokens=100, output_tokens=30)  # 500 picodollars·10⁶ at `large`, 130 at `small`
@@ -297,8 +301,82 @@ def test_writers_empty_the_queue_when_nobody_reads():
     ledger = Ledger(PRICES)
     for _ in range(5_000):
         ledger.record(outcome="hit", mechanism="exact", model="large", usage=USAGE, latency=1e-5)
-    assert len(ledger._queue) <= 1_024
+    assert len(ledger._queue) == 0
     assert ledger.summary().requests == 5_000
+
+
+def test_what_waited_for_a_reader_is_counted_by_the_next_writers_in_order():
+    ledger = Ledger(PRICES)
+    with ledger._lock:
+        for _ in range(200):
+            ledger.record(outcome="miss", model="large", usage=USAGE, latency=1.0)
+    assert len(ledger._queue) == 200
+    ids = [ledger.record(outcome="miss", model="large", usage=USAGE, latency=1.0).id for _ in range(4)]
+    assert len(ledger._queue) == 0
+    assert [record.id for record in ledger.records[-4:]] == ids
+    assert ledger.summary().spent == 204 * LARGE
+
+
+@pytest.mark.parametrize("usage", [USAGE, None, Usage(), Usage(input_tokens=7, cached_input_tokens=9)])
+@pytest.mark.parametrize("scope", [EVERYONE, Scope(tenant="acme", user="ann")])
+@pytest.mark.parametrize("model", ["large", "unheard-of", "alias"])
+@pytest.mark.parametrize("seconds", [0.0, 0.7])
+def test_a_hit_is_written_down_as_record_would(usage, scope, model, seconds):
+    ledger = Ledger({**PRICES, "small-2026": (1, 1)}, clock=lambda: 42.0)
+    steps = (Step("cache", "hit", "the same request was answered before"),)
+    trace = Trace(outcome="hit", mechanism="folded", key=bytes(16), age=60.0, steps=steps)
+    found = Response(text="Yes.", model="small-2026", usage=usage, latency=seconds, trace=trace)
+    request = Request.chat("Is it?", model=model, scope=scope)
+    expected = ledger.record(
+        outcome="hit", mechanism="folded", model=model, served_model="small-2026", usage=usage, latency=2e-5,
+        upstream_latency=seconds, scope=scope, stages=steps, age=60.0, key=bytes(16), id="same",
+    )  # fmt: skip
+    written = ledger.hit(request, found, 2e-5)
+    assert written.id != "same"
+    assert msgspec.structs.replace(written, id="same") == expected
+    assert ledger.summary().outcomes == {"hit": 2}
+    for bad in (-1.0, math.nan, math.inf):
+        with pytest.raises(ConfigurationError, match="latencies"):
+            ledger.hit(request, found, bad)
+
+
+def test_a_tally_is_exact_and_merges():
+    chance = random.Random(5)
+    whole, parts = Tally(), [Tally(), Tally(), Tally()]
+    money, billed = [0, 0, 0], [0] * 5
+    for number in range(3_000):
+        cost, avoided = chance.randrange(10**15), chance.randrange(-(10**25), 10**25)
+        usage = Usage(**{name: chance.randrange(10**6) for name in Usage.__struct_fields__})
+        unknown = chance.randrange(10) == 0
+        amounts = (None if unknown else cost, cost + avoided, avoided)
+        for tally in (whole, parts[number % 3]):
+            tally.count(*amounts, usage, None, 0.25, 1.0 + number)
+        billed = [sum(both) for both in zip(billed, msgspec.structs.astuple(usage), strict=True)]
+        if not unknown:
+            money = [sum(both) for both in zip(money, amounts, strict=True)]
+    for part in parts[1:]:
+        parts[0].merge(part)
+    whole.merge(Tally())
+    for tally in (whole, parts[0]):
+        assert [tally.spent, tally.baseline, tally.avoided] == money
+        assert tally.spent + tally.avoided == tally.baseline
+        assert list(tally.billed_tokens) == billed
+        assert tally.avoided_tokens == (0, 0, 0, 0, 0)
+        assert (tally.requests, tally.latency.count, tally.baseline_latency.maximum) == (3_000, 3_000, 3_000.0)
+    assert whole.unknown == parts[0].unknown > 0
+    whole.merge(whole)
+    assert whole.requests == 6_000
+
+
+def test_what_no_tally_can_hold_is_unknown_and_what_is_no_number_is_refused():
+    tally = Tally()
+    tally.count(10**40, 10**40, 0, None, None, 1.0, 1.0)
+    assert (tally.requests, tally.unknown, tally.spent) == (1, 1, 0)
+    with pytest.raises(TypeError):
+        tally.count("1", 1, 0, None, None, 1.0, 1.0)
+    with pytest.raises(ConfigurationError, match="finite numbers from 0 up"):
+        tally.count(1, 1, 0, None, None, 1.0, -1.0)
+    assert (tally.requests, tally.latency.count) == (1, 1)
 
 
 def run(writers, readers, done):

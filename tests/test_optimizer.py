@@ -558,6 +558,7 @@ async def test_rules_that_fail_share_nothing(provider):
 
 async def test_a_ledger_that_fails_costs_nobody_an_answer_or_an_error(optimizer, provider, monkeypatch):
     monkeypatch.setattr(optimizer.ledger, "record", breaks)
+    monkeypatch.setattr(optimizer.ledger, "hit", breaks)
     miss = await optimizer.complete(QUESTION)
     hit = await optimizer.complete(QUESTION)
     assert (miss.trace.outcome, hit.trace.outcome, hit.trace.cost) == ("miss", "hit", None)

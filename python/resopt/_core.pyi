@@ -6,6 +6,8 @@ from typing import Any, Literal, Self, final
 
 from typing_extensions import Buffer, disjoint_base
 
+from resopt.types import Usage
+
 __all__ = [
     "EMBEDDER",
     "EMBEDDER_DIMENSIONS",
@@ -20,6 +22,7 @@ __all__ = [
     "KeySpace",
     "ManualClock",
     "Miss",
+    "Mould",
     "Partition",
     "Question",
     "RequestShape",
@@ -29,6 +32,7 @@ __all__ = [
     "Sketch",
     "Stats",
     "Store",
+    "Tally",
     "VectorIndex",
     "__version__",
     "apgr",
@@ -574,6 +578,89 @@ class Signature:
         """Start the counters anew."""
 
 @final
+class Mould:
+    """Makes fresh copies of one pydantic model.
+
+    A copy equals the model, in its fields, in which of them were set, in what else it holds. Models, lists and dicts in
+    it are made anew each time; texts, bytes, numbers and None are shared.
+
+    Args:
+        model: an instance of a pydantic model; the mould keeps nothing of it that it could change later.
+
+    Raises:
+        TypeError: something in it is none of these.
+    """
+
+    def __new__(cls, model: Any, /) -> Self: ...
+    def cast(self) -> Any:
+        """A copy that shares nothing with any other which can be changed."""
+
+@final
+class Tally:
+    """Exact sums of money and tokens, and sketches of latencies, over the requests that are counted together.
+
+    Money is in picodollars, tokens are in the order of `Usage`'s fields, latencies in seconds. Safe to use from many
+    threads.
+    """
+
+    def __new__(cls) -> Self: ...
+    def count(
+        self,
+        cost: int | None,
+        baseline: int | None,
+        avoided: int | None,
+        billed: Usage | None,
+        spared: Usage | None,
+        latency: float,
+        baseline_latency: float,
+        /,
+    ) -> None:
+        """Count one request; its money only when all three amounts are known, and 128 bits hold them.
+
+        Raises:
+            ConfigurationError: a latency is negative, infinite or not a number; nothing is counted then.
+        """
+
+    def merge(self, other: Tally, /) -> None:
+        """Count everything that `other` has counted."""
+
+    @property
+    def requests(self) -> int:
+        """How many there were."""
+
+    @property
+    def unknown(self) -> int:
+        """How many of them had an amount that is unknown; their money is in no sum."""
+
+    @property
+    def spent(self) -> int:
+        """Cost of all whose amounts are known; spent + avoided = baseline."""
+
+    @property
+    def baseline(self) -> int:
+        """What they would have cost without resopt."""
+
+    @property
+    def avoided(self) -> int:
+        """What was not spent."""
+
+    @property
+    def billed_tokens(self) -> tuple[int, int, int, int, int]:
+        """Sum of the tokens billed."""
+
+    @property
+    def avoided_tokens(self) -> tuple[int, int, int, int, int]:
+        """Sum of the tokens not billed."""
+
+    @property
+    def latency(self) -> Sketch:
+        """From call to answer; a copy."""
+
+    @property
+    def baseline_latency(self) -> Sketch:
+        """Of the calls upstream; a copy."""
+
+@final
 class Sketch:
     """Quantiles of a stream of non-negative numbers, within a relative error, in bounded memory.
 
@@ -591,7 +678,7 @@ class Sketch:
         ConfigurationError: an option is out of range.
     """
 
-    def __new__(cls, relative_error: float = 0.01, max_bins: int = 2048) -> Sketch: ...
+    def __new__(cls, relative_error: float = 0.01, max_bins: int = 2048) -> Self: ...
     def add(self, value: float, /) -> None:
         """Count one value.
 

@@ -46,17 +46,25 @@ class Accounts:
 
     def hit(self, request: Request, hit: Response, started: float) -> Response:
         """Write down an answer from memory."""
-        trace = hit.trace
-        return self.record(
-            request,
-            hit,
-            started,
-            outcome="hit",
-            mechanism=trace.mechanism,
-            key=trace.key,
-            age=trace.age,
-            steps=trace.steps,
-        )
+        found = hit.trace
+        if self.marks is not None or hit.detour is not None:
+            return self.record(
+                request,
+                hit,
+                started,
+                outcome="hit",
+                mechanism=found.mechanism,
+                key=found.key,
+                age=found.age,
+                steps=found.steps,
+            )
+        try:
+            record = self.ledger.hit(request, hit, perf_counter() - started)
+        except Exception as error:  # noqa: BLE001 - invariant 8, as below
+            return hit.traced(msgspec.structs.replace(found, steps=(*found.steps, self.skip("record", error))))
+        if self.watch is not None:
+            self._watched(request, record)
+        return hit.traced(_trace(record, found.mechanism))
 
     def record(
         self,
@@ -98,20 +106,7 @@ class Accounts:
             return response.traced(Trace(outcome=outcome, mechanism=mechanism, key=key, age=age, steps=steps))
         if self.watch is not None:
             self._watched(request, record)
-        trace = Trace(
-            id=record.id,
-            outcome=outcome,
-            mechanism=mechanism,
-            key=key,
-            age=age,
-            steps=steps,
-            usage=record.usage,
-            cost=record.cost,
-            baseline_cost=record.baseline_cost,
-            latency=record.latency,
-            baseline_latency=record.baseline_latency,
-        )
-        return response.traced(trace)
+        return response.traced(_trace(record, mechanism))
 
     def failure(self, error: BaseException, started: float, request: Request | None = None) -> None:
         """Write down a request that ended without an answer; None is one that was none."""
@@ -192,3 +187,20 @@ class Accounts:
 
             logging.getLogger("resopt").error("stage %s failed and is skipped", stage, exc_info=error)
         return Step(stage, "skipped", f"{type(error).__name__}: {error}")
+
+
+def _trace(record: Record, mechanism: str | None) -> Trace:
+    """What the caller is told of a record; the mechanism is what found the answer, not where its money went."""
+    return Trace(
+        id=record.id,
+        outcome=record.outcome,
+        mechanism=mechanism,
+        key=record.key,
+        age=record.age,
+        steps=record.stages,
+        usage=record.usage,
+        cost=record.cost,
+        baseline_cost=record.baseline_cost,
+        latency=record.latency,
+        baseline_latency=record.baseline_latency,
+    )

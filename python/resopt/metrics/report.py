@@ -12,12 +12,14 @@ import msgspec
 
 from resopt._core import Sketch
 from resopt.errors import ConfigurationError
-from resopt.metrics.totals import ANSWERED, BACKGROUND, CALLED, Cell, Tokens, Totals
+from resopt.metrics.totals import ANSWERED, BACKGROUND, CALLED, Totals
 from resopt.metrics.work import WorkFigures
 from resopt.types import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from resopt._core import Tally
 
 SHORTEST_WINDOW = 1.0
 """Seconds between the first and the last request below which rates and projections are not given."""
@@ -246,7 +248,7 @@ def summarise(
         latency=_latency(totals, *ANSWERED),
         hit_latency=_latency(totals, "hit"),
         miss_latency=_latency(totals, "miss"),
-        baseline_latency=Latency.of([totals.baseline_latency]),
+        baseline_latency=_latency(totals, *ANSWERED, of="baseline_latency"),
         stages={name: Latency.of([sketch]) for name, sketch in totals.stages.items()},
         billed=billed,
         avoided_tokens=avoided_tokens,
@@ -261,15 +263,13 @@ def summarise(
     )
 
 
-def _latency(totals: Totals, *outcomes: str) -> Latency:
-    return Latency.of(cell.latency for (outcome, _, _), cell in totals.cells.items() if outcome in outcomes)
+def _latency(totals: Totals, *outcomes: str, of: str = "latency") -> Latency:
+    return Latency.of(getattr(cell, of) for (outcome, _, _), cell in totals.cells.items() if outcome in outcomes)
 
 
-def _tokens(sums: Iterable[Tokens]) -> Usage:
-    total = Tokens()
-    for part in sums:
-        total.add(part.usage())
-    return total.usage()
+def _tokens(sums: Iterable[tuple[int, int, int, int, int]]) -> Usage:
+    fields = Usage.__struct_fields__
+    return Usage(**dict(zip(fields, map(sum, zip([0] * len(fields), *sums, strict=True)), strict=True)))
 
 
 def _each(amount: int, requests: int) -> int | None:
@@ -289,7 +289,7 @@ def _savings(totals: Totals, baseline: int) -> tuple[Saving, ...]:
         if mechanism is not None:
             requests[mechanism] = requests.get(mechanism, 0) + cell.requests
             avoided[mechanism] = avoided.get(mechanism, 0) + cell.avoided
-            tokens[mechanism] = tokens.get(mechanism, 0) + cell.avoided_tokens.usage().total_tokens
+            tokens[mechanism] = tokens.get(mechanism, 0) + _tokens([cell.avoided_tokens]).total_tokens
     for (mechanism, part), (count, amount) in totals.shifts.items():
         requests[part] = requests.get(part, 0) + count
         avoided[part] = avoided.get(part, 0) + amount
@@ -308,7 +308,7 @@ def _savings(totals: Totals, baseline: int) -> tuple[Saving, ...]:
 
 
 def _models(totals: Totals, requests: int) -> tuple[ModelFigures, ...]:
-    groups: dict[str, list[tuple[str, Cell]]] = {}
+    groups: dict[str, list[tuple[str, Tally]]] = {}
     for (outcome, _, model), cell in totals.cells.items():
         groups.setdefault(model, []).append((outcome, cell))
     figures = []

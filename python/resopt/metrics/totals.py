@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resopt._core import Sketch
-from resopt.types import NO_USAGE, Usage
+from resopt._core import Sketch, Tally
+from resopt.types import NO_USAGE
 
 if TYPE_CHECKING:
     from resopt.metrics.record import Record
@@ -31,106 +31,51 @@ BACKGROUND = "background"
 """The outcome of calls that no caller asked for; they cost money, but are no requests."""
 
 
-class Tokens:
-    """A running sum of `Usage`."""
-
-    __slots__ = ("cached", "input", "output", "reasoning", "written")
-
-    def __init__(self) -> None:
-        self.input = self.cached = self.written = self.output = self.reasoning = 0
-
-    def add(self, usage: Usage) -> None:
-        """Count one usage."""
-        self.input += usage.input_tokens
-        self.cached += usage.cached_input_tokens
-        self.written += usage.cache_write_tokens
-        self.output += usage.output_tokens
-        self.reasoning += usage.reasoning_tokens
-
-    def usage(self) -> Usage:
-        """The sum as a `Usage`."""
-        return Usage(
-            input_tokens=self.input,
-            cached_input_tokens=self.cached,
-            cache_write_tokens=self.written,
-            output_tokens=self.output,
-            reasoning_tokens=self.reasoning,
-        )
-
-
-class Cell:
-    """Sums over the requests that share outcome, mechanism and model. Money in picodollars, latency in seconds."""
-
-    __slots__ = ("avoided", "avoided_tokens", "baseline", "billed_tokens", "latency", "requests", "spent", "unknown")
-
-    def __init__(self) -> None:
-        self.requests = self.unknown = 0
-        self.spent = self.baseline = self.avoided = 0
-        self.billed_tokens = Tokens()
-        self.avoided_tokens = Tokens()
-        self.latency = Sketch()
-
-    def count(self, record: Record) -> None:
-        """Count one record; its money only when both sides of the invariant are known."""
-        self.requests += 1
-        if record.cost is None or record.baseline_cost is None or record.avoided_cost is None:
-            self.unknown += 1
-        else:
-            self.spent += record.cost
-            self.baseline += record.baseline_cost
-            self.avoided += record.avoided_cost
-        if record.usage is not NO_USAGE:
-            self.billed_tokens.add(record.usage)
-        if record.avoided_usage is not NO_USAGE:
-            self.avoided_tokens.add(record.avoided_usage)
-        self.latency.add(record.latency)
-
-    def merge(self, other: Cell) -> None:
-        """Count everything that `other` has counted."""
-        self.requests += other.requests
-        self.unknown += other.unknown
-        self.spent += other.spent
-        self.baseline += other.baseline
-        self.avoided += other.avoided
-        self.billed_tokens.add(other.billed_tokens.usage())
-        self.avoided_tokens.add(other.avoided_tokens.usage())
-        self.latency.merge(other.latency)
-
-
 class Totals:
     """Every record ever counted, as cells, and the few figures that need no cell."""
 
-    __slots__ = ("baseline_latency", "cells", "errors", "first", "last", "models", "shifts", "stages")
+    __slots__ = ("cells", "errors", "first", "last", "models", "shifts", "stages")
 
     def __init__(self) -> None:
-        self.cells: dict[tuple[str, str | None, str], Cell] = {}
+        self.cells: dict[tuple[str, str | None, str], Tally] = {}
         self.shifts: dict[tuple[str, str], list[int]] = {}
         self.models: set[str] = set()
         self.errors: dict[str, int] = {}
         self.stages: dict[str, Sketch] = {}
-        self.baseline_latency = Sketch()
         self.first: float | None = None
         self.last: float | None = None
 
     def count(self, record: Record) -> None:
         """Count one record."""
-        self.cell(record.outcome, record.mechanism, record.served_model or record.model).count(record)
-        for name, amount in record.parts:
-            if name != record.mechanism and record.mechanism is not None:
-                self._shift(record.mechanism, name, 1, amount)
-        if self.first is None or record.ts < self.first:
-            self.first = record.ts
-        if self.last is None or record.ts > self.last:
-            self.last = record.ts
-        if record.outcome in ANSWERED:
-            self.baseline_latency.add(record.baseline_latency)
+        outcome, mechanism, model = named = record.outcome, record.mechanism, record.served_model or record.model
+        usage, avoided = record.usage, record.avoided_usage
+        (self.cells.get(named) or self.cell(outcome, mechanism, model)).count(
+            record.cost,
+            record.baseline_cost,
+            record.avoided_cost,
+            None if usage is NO_USAGE else usage,
+            None if avoided is NO_USAGE else avoided,
+            record.latency,
+            record.baseline_latency,
+        )
+        if mechanism is not None:
+            for name, amount in record.parts:
+                if name != mechanism:
+                    self._shift(mechanism, name, 1, amount)
+        ts = record.ts
+        if self.first is None or self.last is None:
+            self.first = self.last = ts
+        elif ts > self.last:
+            self.last = ts
+        elif ts < self.first:
+            self.first = ts
         if record.error is not None:
             self._count_error(record.error, 1)
         for step in record.stages:
             if step.seconds is not None:
                 self._stage(step.stage).add(step.seconds)
 
-    def cell(self, outcome: str, mechanism: str | None, model: str) -> Cell:
+    def cell(self, outcome: str, mechanism: str | None, model: str) -> Tally:
         """The cell of these three, made when it is the first record's."""
         cell = self.cells.get((outcome, mechanism, model))
         if cell is not None:
@@ -139,9 +84,9 @@ class Totals:
             return self.cell(outcome, mechanism, OTHER) if model != OTHER else self._new(outcome, mechanism, OTHER)
         return self._new(outcome, mechanism, model)
 
-    def _new(self, outcome: str, mechanism: str | None, model: str) -> Cell:
+    def _new(self, outcome: str, mechanism: str | None, model: str) -> Tally:
         self.models.add(model)
-        cell = self.cells[outcome, mechanism, model] = Cell()
+        cell = self.cells[outcome, mechanism, model] = Tally()
         return cell
 
     def merge(self, other: Totals) -> None:
@@ -154,7 +99,6 @@ class Totals:
             self._count_error(name, count)
         for name, sketch in other.stages.items():
             self._stage(name).merge(sketch)
-        self.baseline_latency.merge(other.baseline_latency)
         self.first = min((ts for ts in (self.first, other.first) if ts is not None), default=None)
         self.last = max((ts for ts in (self.last, other.last) if ts is not None), default=None)
 

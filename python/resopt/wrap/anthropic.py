@@ -7,7 +7,7 @@ streams) is the library's own doing on a hit as well. Raw replies and all other 
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from resopt.wrap.calls import Method
@@ -100,7 +100,7 @@ class _Resource:
     """What stands before a resource of the blocking client."""
 
     _client: Any
-    _method: Callable[..., Method]
+    _method: Any
     _beta = False
 
     @property
@@ -111,9 +111,8 @@ class _Resource:
         posted = _posted(post, path, **sent)
         if posted is None:
             return post(path, **sent)
-        door = door_of(self)
         arguments = posted.arguments(beta=self._beta)
-        return posted.parsed(door, self._method(blocking=True).call(door, self._client, posted.create, arguments))
+        return posted.parsed(door_of(self), self._method.call(self._client, posted.create, arguments))
 
 
 class _AsyncResource(_Resource):
@@ -123,10 +122,9 @@ class _AsyncResource(_Resource):
         posted = _posted(post, path, **sent)
         if posted is None:
             return await post(path, **sent)
-        door = door_of(self)
         arguments = posted.arguments(beta=self._beta)
-        made = await self._method(blocking=False).acall(door, self._client, posted.create, arguments)
-        return posted.parsed(door, made)
+        made = await self._method.acall(self._client, posted.create, arguments)
+        return posted.parsed(door_of(self), made)
 
 
 def _posted(
@@ -140,20 +138,20 @@ def _posted(
 
 
 class _Messages(_Resource):
-    _method = staticmethod(_messages)
+    _method = cached_property(lambda _: _messages(blocking=True))
 
 
 class _AsyncMessages(_AsyncResource):
-    _method = staticmethod(_messages)
+    _method = cached_property(lambda _: _messages(blocking=False))
 
 
 class _BetaMessages(_Resource):
-    _method = staticmethod(_beta_messages)
+    _method = cached_property(lambda _: _beta_messages(blocking=True))
     _beta = True
 
 
 class _AsyncBetaMessages(_AsyncResource):
-    _method = staticmethod(_beta_messages)
+    _method = cached_property(lambda _: _beta_messages(blocking=False))
     _beta = True
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from resopt.providers.dialect import dialect_of
 from resopt.sync import drive
 from resopt.wrap.door import Asked, Door, response_of
-from resopt.wrap.objects import Kinds, mark, remade
+from resopt.wrap.objects import Kinds, Moulds, mark
 from resopt.wrap.streams import AsyncRecording, Recording, stream_class
 
 if TYPE_CHECKING:
@@ -29,12 +29,13 @@ class Method:
 
     def __init__(self, api: str, kind: Any, kinds: Kinds, stream: type) -> None:
         self.api = api
-        self.kind = kind
+        self._moulds = Moulds(kind)
         self.kinds = kinds
         self.stream = stream
 
-    def call(self, door: Door, client: Any, create: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    def call(self, client: Any, create: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """Answer a blocking call as `create(**arguments)` would."""
+        door: Door = client._resopt_door  # noqa: SLF001 - put there by `graft`
         asked = door.read(self.api, arguments)
         if asked is None:
             return create(**arguments)
@@ -43,10 +44,9 @@ class Method:
         hit = door.pipeline.recall(asked.request, asked.started, self._fits, asked.key)
         return drive(self._ask(door, asked, in_blocking(create))) if hit is None else self._remade(hit)
 
-    async def acall(
-        self, door: Door, client: Any, create: Callable[..., Awaitable[Any]], arguments: dict[str, Any]
-    ) -> Any:
+    async def acall(self, client: Any, create: Callable[..., Awaitable[Any]], arguments: dict[str, Any]) -> Any:
         """Answer an async call as `await create(**arguments)` would."""
+        door: Door = client._resopt_door  # noqa: SLF001
         asked = door.read(self.api, arguments)
         if asked is None:
             return await create(**arguments)
@@ -88,7 +88,7 @@ class Method:
         return stream_class(self.stream)(client, passage, self.kinds, asked.pace)
 
     def _remade(self, response: Response) -> Any:
-        return mark(remade(self.kind, response.body), response.trace)
+        return self._moulds.make(response.body, response.trace)
 
     def _fits(self, stored: Response) -> bool:
         if stored.events is None:

@@ -7,7 +7,7 @@ are covered with them. Raw replies pass by.
 from __future__ import annotations
 
 from copy import copy
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from resopt.sync import drive
@@ -73,10 +73,10 @@ class _Resource:
     """What stands before a resource of the blocking client."""
 
     _client: Any
-    _method: Callable[..., Method]
+    _method: Any
 
     def create(self, **arguments: Any) -> Any:
-        return self._method(blocking=True).call(door_of(self), self._client, super().create, arguments)  # type: ignore[misc]
+        return self._method.call(self._client, super().create, arguments)  # type: ignore[misc]
 
     def parse(self, **arguments: Any) -> Any:
         original: Any = super().parse  # type: ignore[misc]
@@ -93,12 +93,7 @@ class _AsyncResource(_Resource):
     """What stands before a resource of the async client."""
 
     async def create(self, **arguments: Any) -> Any:
-        return await self._method(blocking=False).acall(
-            door_of(self),
-            self._client,
-            super().create,
-            arguments,
-        )
+        return await self._method.acall(self._client, super().create, arguments)
 
     async def parse(self, **arguments: Any) -> Any:
         original: Any = super().parse
@@ -112,19 +107,19 @@ class _AsyncResource(_Resource):
 
 
 class _Completions(_Resource):
-    _method = staticmethod(_chat)
+    _method = cached_property(lambda _: _chat(blocking=True))
 
 
 class _AsyncCompletions(_AsyncResource):
-    _method = staticmethod(_chat)
+    _method = cached_property(lambda _: _chat(blocking=False))
 
 
 class _Responses(_Resource):
-    _method = staticmethod(_responses)
+    _method = cached_property(lambda _: _responses(blocking=True))
 
 
 class _AsyncResponses(_AsyncResource):
-    _method = staticmethod(_responses)
+    _method = cached_property(lambda _: _responses(blocking=False))
 
 
 class _Embeddings:

@@ -8,6 +8,7 @@ mod error;
 mod guard;
 mod index;
 mod key;
+mod mould;
 mod normalise;
 mod partition;
 mod prompt;
@@ -16,6 +17,7 @@ mod sequential;
 mod signature;
 mod sketch;
 mod store;
+mod tally;
 mod tokens;
 mod verify;
 
@@ -35,6 +37,8 @@ mod _core {
     #[pymodule_export]
     use super::key::{KeySpace, RequestShape};
     #[pymodule_export]
+    use super::mould::Mould;
+    #[pymodule_export]
     use super::normalise::{fold, fold_unicode, is_plain_question};
     #[pymodule_export]
     use super::partition::{Decision, Partition};
@@ -52,6 +56,8 @@ mod _core {
     use super::sketch::Sketch;
     #[pymodule_export]
     use super::store::{Digest, Entry, Stats, Store};
+    #[pymodule_export]
+    use super::tally::Tally;
     #[pymodule_export]
     use super::tokens::{ChatFamily, Encoding, text_class};
     #[pymodule_export]

@@ -15,6 +15,14 @@ pub(crate) struct Sketch {
     inner: Mutex<Core>,
 }
 
+impl From<Core> for Sketch {
+    fn from(core: Core) -> Self {
+        Self {
+            inner: Mutex::new(core),
+        }
+    }
+}
+
 impl Sketch {
     fn change(&self, py: Python<'_>, apply: impl FnOnce(&mut Core) -> Result<(), Error>) -> PyResult<()> {
         let result = apply(&mut self.inner.lock());
@@ -28,9 +36,7 @@ impl Sketch {
     #[pyo3(signature = (relative_error = 0.01, max_bins = 2048))]
     fn new(py: Python<'_>, relative_error: f64, max_bins: u32) -> PyResult<Self> {
         let core = Core::new(relative_error, max_bins).map_err(|error| from_core(py, &error))?;
-        Ok(Self {
-            inner: Mutex::new(core),
-        })
+        Ok(core.into())
     }
 
     /// Count one value.
@@ -99,8 +105,6 @@ impl Sketch {
     #[pyo3(signature = (data, /))]
     fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
         let core = Core::from_bytes(data).map_err(|error| from_core(py, &error))?;
-        Ok(Self {
-            inner: Mutex::new(core),
-        })
+        Ok(core.into())
     }
 }

@@ -4,3 +4,4 @@ pub mod bound;
 pub mod sequential;
 pub mod sketch;
 mod sketch_bytes;
+pub mod tally;

@@ -34,6 +34,13 @@ pub struct Sketch {
     pub(super) bins: VecDeque<u64>,
 }
 
+impl Default for Sketch {
+    /// Quantiles within 1 %, of at most 2,048 bins.
+    fn default() -> Self {
+        Self::empty(0.01, 2048)
+    }
+}
+
 impl Sketch {
     /// An empty sketch whose quantiles are within `relative_error` (0.01 is 1 %) and that keeps at most `max_bins`.
     ///
@@ -54,7 +61,11 @@ impl Sketch {
                 BINS_RANGE.end()
             )));
         }
-        Ok(Self {
+        Ok(Self::empty(relative_error, max_bins))
+    }
+
+    fn empty(relative_error: f64, max_bins: u32) -> Self {
+        Self {
             relative_error,
             max_bins: max_bins as usize,
             log_gamma: ((1.0 + relative_error) / (1.0 - relative_error)).ln(),
@@ -66,7 +77,7 @@ impl Sketch {
             maximum: f64::NEG_INFINITY,
             first: 0,
             bins: VecDeque::new(),
-        })
+        }
     }
 
     /// Count one value.
@@ -301,7 +312,7 @@ impl Sketch {
     }
 }
 
-fn check_value(value: f64) -> Result<(), Error> {
+pub(super) fn check_value(value: f64) -> Result<(), Error> {
     if value >= 0.0 && value.is_finite() {
         return Ok(());
     }
