@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from resopt.batch.batcher import Batcher
 from resopt.batch.checks import number
 from resopt.batch.processor import WhenFull, engine_for
 from resopt.batch.sizes import AdaptiveSize
@@ -11,14 +12,12 @@ from resopt.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
-    from typing import Self
 
-    from resopt.batch.figures import BatchFigures
 
 _FIRST_SIZE = 10
 
 
-class AdaptiveBatcher:
+class AdaptiveBatcher(Batcher):
     """A `BatchProcessor` whose batch size follows the load.
 
     A lone item goes at once. Under load the size follows the queue, and is held where a batch takes as long as the
@@ -86,18 +85,3 @@ class AdaptiveBatcher:
     def current_batch_size(self) -> float:
         """What a batch may weigh now."""
         return self._size.now
-
-    @property
-    def figures(self) -> BatchFigures:
-        """What has been done so far."""
-        return self._engine.figures()
-
-    async def aclose(self) -> None:
-        """Take nothing more and return when all that was submitted has ended."""
-        await self._engine.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()

@@ -7,6 +7,7 @@ from array import array
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Protocol
 
+from resopt.batch.batcher import Batcher
 from resopt.batch.checks import function, number
 from resopt.batch.engine import Engine
 from resopt.batch.sizes import FixedSize
@@ -14,9 +15,7 @@ from resopt.errors import InvalidRequestError, ProviderResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
-    from typing import Self
 
-    from resopt.batch.figures import BatchFigures
 
 _BYTES_PER_TOKEN = 4
 
@@ -33,7 +32,7 @@ class Vectors(Protocol):
         ...
 
 
-class EmbeddingBatcher:
+class EmbeddingBatcher(Batcher):
     """`await load(text)` gives a text's vector; texts asked for at the same time go in one call, equal ones once.
 
     Args:
@@ -125,21 +124,6 @@ class EmbeddingBatcher:
             if isinstance(vector, Exception):
                 raise vector
         return vectors
-
-    @property
-    def figures(self) -> BatchFigures:
-        """What has been done so far; texts answered from the cache are not among it."""
-        return self._engine.figures()
-
-    async def aclose(self) -> None:
-        """Take nothing more and return when all that was asked for has ended."""
-        await self._engine.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     async def _process(self, texts: list[str]) -> list[Any]:
         """Embed a batch: every text once, and none that has been embedded since it was asked for."""

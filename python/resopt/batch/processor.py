@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import anyio
 
+from resopt.batch.batcher import Batcher
 from resopt.batch.checks import function, number
 from resopt.batch.engine import Engine
 from resopt.batch.sizes import FixedSize
@@ -13,16 +14,14 @@ from resopt.errors import ConfigurationError, ItemCancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
-    from typing import Self
 
-    from resopt.batch.figures import BatchFigures
     from resopt.batch.sizes import Size
 
 WhenFull = Literal["wait", "reject"]
 """What `submit` does when the queue is full: wait for room, or raise `QueueFullError`."""
 
 
-class BatchProcessor:
+class BatchProcessor(Batcher):
     """Collects what is submitted into batches: `await submit(item)` gives the item's own result.
 
     A batch goes when it is full, when its oldest item has waited `wait_ms`, or at once when nothing else runs: a lone
@@ -92,21 +91,6 @@ class BatchProcessor:
             Exception: what the item ended in.
         """
         return self._engine.submit(item)
-
-    @property
-    def figures(self) -> BatchFigures:
-        """What has been done so far."""
-        return self._engine.figures()
-
-    async def aclose(self) -> None:
-        """Take nothing more and return when all that was submitted has ended; nothing waits for company any more."""
-        await self._engine.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
 
 def engine_for(
