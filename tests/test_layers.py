@@ -18,6 +18,7 @@ BASE = {
     "types": 0,
     "key": 1,
     "flight": 1,
+    "gates": 1,
     "stage": 1,
     "asked": 1,
     "terms": 1,

@@ -6,18 +6,22 @@ nearest to the provider. A stage that fails is skipped and counted; a gate that 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from resopt.errors import ConfigurationError, ResoptError
-from resopt.stage import Gate, Prepared, Stage, Ticket, Varying
+from resopt.gates import check_gates, enter, through
+from resopt.stage import Prepared, Stage, Varying
 from resopt.types import Billed, Detour, Request, Response, Step, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from resopt.accounts import Accounts
+    from resopt.gates import Passes
+    from resopt.stage import Gate
 
 MOST_ATTEMPTS = 4
 """Calls for one answer at most, however often stages want to ask again."""
@@ -84,15 +88,12 @@ class Stages:
         enabled: Callable[[str, Request], bool] | None = None,
     ) -> None:
         self.stages = tuple(stage for stage in stages if stage is not None)
-        self.gates = tuple(gate for gate in gates if gate is not None)
+        self.gates = check_gates(gates)
         self._accounts = accounts
         self._enabled = enabled
         for stage in self.stages:
             if not isinstance(stage, Stage):
                 raise ConfigurationError(f"{type(stage).__name__} is no stage: see resopt.stage.Stage for what one has")
-        for gate in self.gates:
-            if not isinstance(gate, Gate):
-                raise ConfigurationError(f"{type(gate).__name__} is no gate: see resopt.stage.Gate for what one has")
 
     @property
     def policy(self) -> tuple[str, ...]:
@@ -148,14 +149,7 @@ class Stages:
         return journey.arrived(response) if isinstance(response, Response) else response
 
     async def _once(self, journey: Journey, call: Callable[[Request], Awaitable[Response]]) -> Any:
-        passes = await self.enter(journey.request)
-        response: Any = None
-        try:
-            response = await call(journey.request)
-        except BaseException as error:
-            passes.settle(None, error)
-            raise
-        passes.settle(response, None)
+        response: Any = await self.gated(journey.request, partial(call, journey.request))
         if isinstance(response, Response):  # anything else is refused by who asked
             self.learn(journey, response)
         return response
@@ -166,14 +160,11 @@ class Stages:
         Raises:
             ResoptError: a gate is closed to this request.
         """
-        passes = Passes(self._accounts)
-        try:
-            for gate in self.gates:
-                passes.tickets.append((gate.name, await gate.enter(request)))
-        except BaseException:
-            passes.settle(None, ResoptError("another gate was closed, or nobody waited: the call was never made"))
-            raise
-        return passes
+        return await enter(self.gates, request, self._accounts.skip)
+
+    async def gated(self, request: Request, call: Callable[[], Awaitable[Response]]) -> Response:
+        """What `call()` comes to, once all gates let `request` pass; they are told what became of it."""
+        return await through(self.gates, request, call, self._accounts.skip)
 
     def learn(self, journey: Journey, response: Response) -> None:
         """Let the stages take note of what came."""
@@ -218,40 +209,5 @@ class Gated:
 
     async def complete(self, request: Request) -> Response:
         """Ask, if the gates let it pass."""
-        passes = await self._stages.enter(request)
-        try:
-            response: Response = await self._provider.complete(request)
-        except BaseException as error:
-            passes.settle(None, error)
-            raise
-        passes.settle(response, None)
+        response: Response = await self._stages.gated(request, partial(self._provider.complete, request))
         return response
-
-
-class Passes:
-    """The tickets of one call."""
-
-    __slots__ = ("_accounts", "tickets")
-
-    def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
-        self.tickets: list[tuple[str, Ticket]] = []
-
-    def first_chunk(self, seconds: float) -> None:
-        """Tell the gates that want to know how long a stream took to begin; length does not confound that."""
-        for name, ticket in self.tickets:
-            tell = getattr(ticket, "first_chunk", None)
-            try:
-                if tell is not None:
-                    tell(seconds)
-            except Exception as failure:  # noqa: BLE001 - the stream goes on
-                self._accounts.skip(name, failure)
-
-    def settle(self, response: Response | None, error: BaseException | None) -> None:
-        """Settle each ticket once; what one raises is counted and hurts no other."""
-        tickets, self.tickets = self.tickets, []
-        for name, ticket in reversed(tickets):
-            try:
-                ticket.settle(response, error)
-            except Exception as failure:  # noqa: BLE001 - the call is over, and the answer may be there
-                self._accounts.skip(name, failure)

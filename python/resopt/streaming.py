@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from resopt.cache.admission import Plan
     from resopt.cache.meaning import Considered
     from resopt.flight.reading import TaskReading, ThreadReading
+    from resopt.gates import Passes
     from resopt.optimizer import AsyncOptimizer
-    from resopt.stages import Journey, Passes
+    from resopt.stages import Journey
     from resopt.types import Request
 
 _USUAL = (("include_usage", "False"), ("include_usage", "None"))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from resopt.route.answers import AnswerScorer
     from resopt.route.wishes import Wishes
+    from resopt.stage import Gate
 
 TIERS = (Tier("fast", "gpt-4o-mini"), Tier("powerful", "gpt-4o"))
 """Who is asked when no tiers are named."""
@@ -49,11 +50,15 @@ class CostAwareRouter:
         provider: who is asked; tiers may bring a `call` of their own.
         checks: in the order of what they cost; `resopt.route.checks.STANDARD` when None.
         scorer: an `AnswerScorer` fitted on your own labels.
-        judge: takes (question, answer, context), returns 0 to 1; may be async. Asked only what the others let pass.
+        judge: a `Judge`, or takes (question, answer, context) and returns 0 to 1; may be async. Asked only what the
+            others let pass.
         max_attempts: calls at most.
         deadline: seconds for all attempts together; None for no limit.
         router: a `ModelRouter` over the same tiers, whose score and health count; one of its own when None.
         clock: seconds, monotonic.
+        gates: what every attempt must pass, and every call of a `Judge` (a `Budget`, `Limits`); the calls of a judge
+            that is a function are the function's to reserve. An attempt that a gate stops is the end of the way up; a
+            limit that says `degrade` has a lower tier asked first. In a pipeline, its own gates count instead.
 
     Raises:
         ConfigurationError: an argument is of the wrong type or out of range.
@@ -76,6 +81,7 @@ class CostAwareRouter:
         deadline: float | None = None,
         router: ModelRouter | None = None,
         clock: Callable[[], float] = time.monotonic,
+        gates: Sequence[Gate] = (),
     ) -> None:
         if budget_per_request is not None and not is_dollars(budget_per_request):
             raise ConfigurationError(f"budget_per_request must be dollars above 0 or None, not {budget_per_request!r}")
@@ -87,16 +93,18 @@ class CostAwareRouter:
             raise ConfigurationError(f"deadline must be seconds above 0 or None, not {deadline!r}")
         self.budget = None if budget_per_request is None else round(budget_per_request * PICODOLLARS)
         self.quality_threshold = quality_threshold
-        if router is not None and (tiers is not None or prices is not None or provider is not None):
-            raise ConfigurationError("give a router, or tiers with prices and provider, not both")
-        self.router = ModelRouter(tiers or TIERS, prices=prices, provider=provider) if router is None else router
+        if router is not None and (tiers is not None or prices is not None or provider is not None or gates):
+            raise ConfigurationError("give a router, or tiers with prices, provider and gates, not both")
+        if router is None:
+            router = ModelRouter(tiers or TIERS, prices=prices, provider=provider, gates=gates)
+        self.router = router
         checks = STANDARD if checks is None else tuple(checks)
         for check in checks:
             if not isinstance(check, Check):
                 raise ConfigurationError(f"checks must be Check(name, takes, test), not {type(check).__name__}")
         self.max_attempts, self.deadline, self.clock = max_attempts, deadline, clock
         self.tiers, self.health = self.router.tiers, self.router.health
-        self.examiner = Examiner(checks, scorer, judge, self.quality_threshold)
+        self.examiner = Examiner(checks, scorer, judge, quality_threshold, self.upstream)
         self.escalations = Escalations(len(self.tiers))
         settings = (self.router.policy, self.budget, quality_threshold, max_attempts, [each.name for each in checks])
         self.policy = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
@@ -113,7 +121,8 @@ class CostAwareRouter:
             unknown), and the model that gave the answer.
 
         Raises:
-            RoutingError: no tier may serve it, or not even the cheapest fits the budget.
+            RoutingError: no tier may serve it, or not even the cheapest fits the budget per request.
+            BudgetExceededError: a gate lets no attempt pass.
             ConfigurationError: there is nobody to ask, or a budget but no price.
             ProviderError: every attempt failed.
         """
