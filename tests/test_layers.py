@@ -31,6 +31,7 @@ ABOVE = {
     "stages": 3,
     "trials": 3,
     "auditing": 4,
+    "shadowing": 4,
     "optimizer": 4,
     "passage": 4,
     "streaming": 5,

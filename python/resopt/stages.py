@@ -6,6 +6,7 @@ nearest to the provider. A stage that fails is skipped and counted; a gate that 
 
 from __future__ import annotations
 
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import msgspec
 
 from resopt.errors import ConfigurationError, ResoptError
 from resopt.gates import check_gates, enter, through
-from resopt.stage import Prepared, Stage, Varying
+from resopt.stage import Prepared, Stage, Varying, Weighed, Weighing
 from resopt.types import Billed, Detour, Request, Response, Step, Trace
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Stages:
         self.gates = check_gates(gates)
         self._accounts = accounts
         self._enabled = enabled
+        self._blocking = False
         for stage in self.stages:
             if not isinstance(stage, Stage):
                 raise ConfigurationError(f"{type(stage).__name__} is no stage: see resopt.stage.Stage for what one has")
@@ -120,6 +122,17 @@ class Stages:
         """The same for callers that block."""
         twin = Stages(self._accounts, self.stages, (), self._enabled)
         twin.gates = tuple(gate.blocking() for gate in self.gates)
+        twin._blocking = True
+        return twin
+
+    def switched(self, name: str, *, on: bool) -> Stages:
+        """The same with one stage switched on, or off, for everybody."""
+        twin, enabled = copy(self), self._enabled
+
+        def switched(stage: str, request: Request) -> bool:
+            return on if stage == name else enabled is None or enabled(stage, request)
+
+        twin._enabled = switched  # noqa: SLF001 - of its own class
         return twin
 
     def prepare(self, request: Request) -> Journey:
@@ -138,7 +151,7 @@ class Stages:
         journey = self.prepare(request)
         response: Any = await self._once(journey, call)
         for _ in range(MOST_ATTEMPTS - 1):
-            if not isinstance(response, Response) or not self._again(journey, response):
+            if not isinstance(response, Response) or not await self._again(journey, response):
                 break
             try:
                 response = await self._once(journey, call)
@@ -171,15 +184,29 @@ class Stages:
         for stage in self._on(journey.asked):
             self._asked(stage.name, journey, stage.learn, journey.request, response)
 
-    def _again(self, journey: Journey, response: Response) -> bool:
+    async def _again(self, journey: Journey, response: Response) -> bool:
         """Whether a stage wants to ask once more; then the journey has what."""
         for stage in self._on(journey.asked):
-            prepared = self._asked(stage.name, journey, stage.again, journey.request, response)
+            if isinstance(stage, Weighing):
+                prepared = await self._weighed(stage, journey, response)
+            else:
+                prepared = self._asked(stage.name, journey, stage.again, journey.request, response)
             if prepared is not None:
                 journey.also = (*journey.also, Billed(stage.name, response.model, response.usage))
                 journey.take(prepared)
                 return True
         return False
+
+    async def _weighed(self, stage: Any, journey: Journey, response: Response) -> Prepared | None:
+        try:
+            weighed: Weighed = await stage.weigh(journey.request, response, self.gates, blocking=self._blocking)
+        except ResoptError:
+            raise
+        except Exception as error:  # noqa: BLE001 - invariant 8
+            journey.steps = (*journey.steps, self._accounts.skip(stage.name, error))
+            return None
+        journey.also = (*journey.also, *weighed.billed)
+        return weighed.prepared
 
     def _on(self, request: Request) -> tuple[Stage, ...]:
         enabled = self._enabled

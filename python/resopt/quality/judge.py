@@ -157,6 +157,11 @@ class Judge:
         return (sum(both) / len(both) if both else None), len(both)
 
     @property
+    def asks_model(self) -> bool:
+        """Whether a model judges, and not a function."""
+        return self._provider is not None
+
+    @property
     def calls(self) -> int:
         """Calls made to the model."""
         return self._counts["calls"]
