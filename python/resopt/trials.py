@@ -46,7 +46,11 @@ _ANSWERED: Final = frozenset({"hit", "miss", "coalesced", "bypass"})
 def unit_of(request: Request) -> str:
     """Who or what is assigned: the user, else the tenant, else the question, so that one question has one answer."""
     scope = request.scope
-    return scope.user or scope.tenant or request.question or ""
+    unit = scope.user or scope.tenant or request.question
+    if unit is None and request.api == "openai.embeddings":  # of a batch, the first text stands for all
+        given = request.body.get("input")
+        unit = str(given[0] if isinstance(given, list | tuple) and given else given)
+    return unit or ""
 
 
 class Trials:
@@ -128,6 +132,10 @@ class Trials:
     def uncached(self, request: Request) -> bool:
         """Whether the cache is switched off for a request."""
         return not self.enabled(CACHE, request)
+
+    def blind(self, request: Request) -> bool:
+        """The same where nothing may be switchable at all."""
+        return self.active and self.uncached(request)
 
     def enabled(self, stage: str, request: Request) -> bool:
         """Whether a stage, by name, takes part in a request."""
