@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from provider_faces import KEY
-from resopt import ManualClock, PriceBook, ResponseCache, Scope
+from resopt import Budget, BudgetExceededError, Limit, ManualClock, PriceBook, ResponseCache, Scope
 
 pytest.importorskip("pydantic_ai")
 pytest.importorskip("openai")
@@ -17,21 +17,29 @@ from pydantic import BaseModel
 from pydantic_ai import Agent, ModelRetry
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior
 from pydantic_ai.messages import (
+    BinaryContent,
+    DocumentUrl,
     FinalResultEvent,
+    ImageUrl,
+    ModelRequest,
     ModelResponse,
     PartEndEvent,
     PartStartEvent,
     TextPart,
     ThinkingPart,
     ToolCallPart,
+    UserPromptPart,
+    VideoUrl,
 )
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.function import DeltaToolCall, FunctionModel
 from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from resopt.integrations.pydantic_ai import ResoptModel
+from resopt.integrations.pydantic_ai_messages import as_request
 
 pytestmark = pytest.mark.anyio
 TESTED_WITH = ("pydantic-ai", "pydantic-ai-slim", "openai")
@@ -426,3 +434,122 @@ async def test_concurrent_equal_streams_each_ask_and_each_get_all():
     await ask()
     assert caller.calls == calls
     assert len(model.resopt.ledger.records) == 11
+
+
+# Budgets.
+
+BOOK = PriceBook(PRICES)
+SMALL = {"max_tokens": 50}
+
+
+def account(budget):
+    return budget.balance(budget.limits[0])
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_a_budget_is_settled_with_what_a_call_cost(server, bare, streaming):
+    budget = Budget(Limit(5), prices=BOOK)
+    model = ResoptModel(bare(), prices=PRICES, gates=[budget])
+    for _ in range(2):
+        await (stream(model) if streaming else Agent(model).run(QUESTION))
+    record = model.resopt.ledger.records[0]
+    assert asked(server) == 1
+    assert record.cost > 0
+    assert (account(budget).spent, account(budget).promised, budget.accounts.open) == (record.cost, 0, 0)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("over", ["reject", "degrade"])
+async def test_what_does_not_fit_a_budget_is_not_asked(server, bare, streaming, over):
+    budget = Budget(Limit("0.000001", over=over), prices=BOOK, degrade=["gpt-4o"])
+    model = ResoptModel(bare(**SMALL), gates=[budget])
+    with pytest.raises(BudgetExceededError):
+        await (stream(model) if streaming else Agent(model).run(QUESTION))
+    assert (asked(server), account(budget).spent, budget.accounts.open) == (0, 0, 0)
+    assert [record.error for record in model.resopt.ledger.records] == ["BudgetExceededError"]
+
+
+async def test_a_stream_that_a_budget_forbids_is_served_past_its_time_where_it_says_so(server, bare):
+    clock = ManualClock(1_700_000_000.0)
+    budget = Budget(Limit("0.01", over="stale"), prices=BOOK)
+    cache = ResponseCache(ttl_seconds=60, stale_seconds=3600, clock=clock)
+    model = ResoptModel(bare(max_tokens=300), cache=cache, gates=[budget])
+    first = await stream(model)
+    clock.advance(120)
+    budget.reserve_amount(10_000_000_000 - account(budget).spent).send()
+    second = await stream(model)
+    assert second[1].output == first[1].output
+    assert asked(server) == 1
+
+
+async def test_a_stream_left_half_way_is_charged_in_full(server, bare):
+    budget = Budget(Limit(5), prices=BOOK)
+    model = ResoptModel(bare(**SMALL), gates=[budget])
+    async with Agent(model).run_stream(f"{QUESTION} [simulate: stall=600, stall_at=3]") as run:
+        async for _ in run.stream_text(delta=True, debounce_by=None):
+            break
+    assert 50 * 10_000_000 < account(budget).spent < 10**12 / 100
+    assert (account(budget).promised, budget.accounts.open) == (0, 0)
+
+
+async def test_a_stream_that_the_provider_refuses_costs_nothing(server, bare):
+    budget = Budget(Limit(5), prices=BOOK)
+    model = ResoptModel(bare(**SMALL), gates=[budget])
+    server.next_faults("500")
+    with pytest.raises(ModelHTTPError):
+        await stream(model)
+    assert (account(budget).spent, budget.accounts.open) == (0, 0)
+
+
+async def test_sixty_four_streams_and_calls_never_overspend(server, bare):
+    budget = Budget(Limit("0.01"), prices=BOOK)
+    model = ResoptModel(bare(**SMALL), prices=PRICES, gates=[budget])
+    ended = []
+
+    async def caller(number):
+        question = f"What is {number} plus {number}?"
+        try:
+            if number % 8 == 0:
+                with anyio.move_on_after(0.005):
+                    await stream(model, question)
+            else:
+                await (stream(model, question) if number % 2 else Agent(model).run(question))
+        except BudgetExceededError:
+            ended.append("refused")
+
+    async with anyio.create_task_group() as group:
+        for number in range(64):
+            group.start_soon(caller, number)
+    assert (account(budget).promised, budget.accounts.open) == (0, 0)
+    billed = sum(record.cost or 0 for record in model.resopt.ledger.records)
+    assert 0 < billed <= account(budget).spent <= 10_000_000_000
+    assert ended
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        DocumentUrl(url="https://example.org/a.pdf"),
+        BinaryContent(data=b"%PDF", media_type="application/pdf"),
+        VideoUrl(url="https://example.org/a.mp4"),
+    ],
+)
+async def test_what_a_file_costs_has_no_bound_and_an_image_has_one(bare, given):
+    model = bare()
+    parameters = ModelRequestParameters()
+
+    def worst(*content, **settings):
+        messages = [ModelRequest(parts=[UserPromptPart(content=["What is it?", *content])])]
+        request = as_request(model, Scope(), (), messages, settings or SMALL, parameters)
+        return Budget(Limit(5), prices=BOOK).worst_case(request)
+
+    assert worst(given) is None
+    assert worst() < worst(max_tokens=60) < worst(ImageUrl(url="https://example.org/a.png"))
+
+
+async def test_tools_that_the_provider_runs_are_neither_bounded_nor_kept(bare):
+    parameters = ModelRequestParameters(native_tools=[WebSearchTool()])
+    messages = [ModelRequest(parts=[UserPromptPart(content=QUESTION)])]
+    request = as_request(bare(), Scope(), (), messages, SMALL, parameters)
+    assert Budget(Limit(5), prices=BOOK).worst_case(request) is None
+    assert ResponseCache().plan(request).key is None

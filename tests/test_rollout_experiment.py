@@ -8,6 +8,7 @@ import pytest
 
 from resopt import ConfigurationError, Experiment, Ledger
 from resopt._core import Floor, SequentialTest, ratio_evidence
+from resopt.rollout.comparison import SPREAD, WARM_UP
 from resopt.rollout.plan import pairs_needed, per_arm_needed
 from resopt.rollout.shadow import Shadow
 from resopt.types import Request, Response, Scope, Step, Usage
@@ -32,7 +33,7 @@ def test_fifty_looks_raise_few_false_alarms_where_the_usual_test_raises_many():
     runs, looks, per_look = 1_000, 50, 40
     alarms = naive = ever = harm = 0
     for _ in range(runs):
-        test, good = SequentialTest(0.15), [0, 0]
+        test, good = SequentialTest(0.1), [0, 0]
         alarmed = naively = False
         for look in range(1, looks + 1):
             for _ in range(per_look):
@@ -89,11 +90,60 @@ def run(experiment, answers, seed, control=None, treatment=None, scored=True):
     return None
 
 
+def first_alarm(chance, first, second, most, alpha=0.025):
+    """Values per arm until a drop is seen, as an experiment with the defaults sees it; None when it never is."""
+    test = SequentialTest(SPREAD["quality"], warm_up=WARM_UP)
+    for number in range(1, most + 1):
+        test.add(False, coin(chance, first))
+        test.add(True, coin(chance, second))
+        if test.p_lower <= alpha:
+            return number
+    return None
+
+
+def test_a_drop_of_ten_points_is_seen_within_700_answers_per_arm():
+    """The target is 97 % of all runs from .8; 2,000 runs tell it from 96 % at two standard errors."""
+    chance = random.Random(20_261_129)
+    needed = [first_alarm(chance, 0.8, 0.7, 700) for _ in range(2_000)]
+    seen = [number for number in needed if number is not None]
+    assert len(seen) / len(needed) >= 0.97, len(seen) / len(needed)
+    assert sum(seen) / len(seen) <= 320
+
+
+def alone(test, value):
+    """What a look after one more value says, whatever earlier looks have said."""
+    state = test.state()
+    state[7] = 0.0  # the most that was ever seen of a drop
+    test.restore(state)
+    test.add(True, value)
+    return test.p_lower
+
+
+@pytest.mark.parametrize("good", [0.8, 0.9])
+def test_fifty_looks_for_a_drop_raise_few_false_alarms(good):
+    """Looked at 50 times, 40 answers per arm apart: at most 2 %. After every answer 2.5 % is what theory allows."""
+    chance = random.Random(20_261_130)
+    runs, looked, ever = 1_000, 0, 0
+    for _ in range(runs):
+        test = SequentialTest(SPREAD["quality"], warm_up=WARM_UP)
+        each, least = [], 1.0
+        for _ in range(50):
+            for _ in range(39):
+                test.add(False, coin(chance, good))
+                test.add(True, coin(chance, good))
+            test.add(False, coin(chance, good))
+            least = min(least, test.p_lower)
+            each.append(alone(test, coin(chance, good)))
+        looked += min(each) <= 0.025
+        ever += min(least, *each) <= 0.025
+    assert looked / runs <= 0.02, looked / runs
+    assert ever / runs <= 0.025 + 0.01, ever / runs  # two standard errors of 1,000 runs
+
+
 def test_a_drop_of_ten_points_is_rolled_back_within_700_answers_per_arm():
-    needed = [run(Experiment("trial"), 2_000, seed, treatment={"good": 0.75}) for seed in range(40)]
+    needed = [run(Experiment("trial"), 2_000, seed, treatment={"good": 0.75}) for seed in range(100)]
     assert None not in needed
-    assert sum(needed) / len(needed) <= 700, needed
-    assert sorted(needed)[int(0.8 * len(needed))] <= 700, needed
+    assert sum(number <= 700 for number in needed) >= 97, needed
 
 
 def test_a_treatment_that_harms_nothing_is_hardly_ever_rolled_back():
@@ -204,16 +254,17 @@ def test_records_of_others_do_not_count():
 def test_a_saved_experiment_goes_on_as_if_nothing_had_happened():
     whole, first = Experiment("trial", stage="route", per_step=50), Experiment("trial", stage="route", per_step=50)
     for experiment in (whole, first):
-        run(experiment, 220, 9, treatment={"good": 0.7})
+        run(experiment, 220, 9, treatment={"good": 0.8})
+    assert first.status == "running"
     second = Experiment.from_json(first.to_json())
     assert second.to_json() == first.to_json()
     for experiment in (whole, second):
-        run(experiment, 300, 10, treatment={"good": 0.7})
+        run(experiment, 300, 10, treatment={"good": 0.8})
     assert second.result() == whole.result()
     for bad in (
         "{}",
         "[1]",
-        first.to_json().replace('"version":1', '"version":2'),
+        first.to_json().replace('"version":2', '"version":1'),
         first.to_json().replace('"step":', '"step":9'),
     ):
         with pytest.raises(ConfigurationError, match="no saved experiment"):

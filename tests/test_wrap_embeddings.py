@@ -72,6 +72,55 @@ def test_a_hit_is_the_miss_and_the_miss_is_the_bare_client_s(server, bare, clien
     assert sent(server)[1:] == [given_input]  # as the caller gave it
 
 
+def test_the_rollout_switches_the_cache_of_embeddings_too(server, bare):
+    """For whom caching is off nothing is looked up, and nothing is kept; for the others nothing changes."""
+    rollout = resopt.Rollout({"caching": 50})
+    users = [f"user {number}" for number in range(40)]
+    on = next(user for user in users if rollout.enabled(user, "caching"))
+    off = next(user for user in users if not rollout.enabled(user, "caching"))
+    client = resopt.wrap(bare, prices=PRICES, rollout=rollout)
+
+    def embed(user, **options):
+        with resopt.options(tenant="t", user=user, **options):
+            return client.embeddings.create(model=MODEL, input=["one", "two", "one"])
+
+    traces = [resopt.last(embed(user)) for user in (off, off, on, on, off)]
+    assert [trace.outcome for trace in traces] == ["bypass", "bypass", "miss", "hit", "bypass"]
+    assert [step.reason for step in traces[0].steps if step.stage == "cache"] == ["switched off for this user"]
+    assert len(sent(server)) == 4
+    assert len(client.resopt.cache) == 2
+    with pytest.raises(resopt.CacheMissError):
+        embed(off, cache="only")
+    assert embed(on, cache="only") == embed(on)
+    rollout.set("caching", 100)
+    assert resopt.last(embed(off)).outcome == "hit"
+    rollout.set("caching", 0)
+    assert resopt.last(embed(on)).outcome == "bypass"
+
+
+def test_where_nobody_is_named_the_first_text_decides(server, bare):
+    client = resopt.wrap(bare, prices=PRICES, rollout=resopt.Rollout({"caching": 50}))
+    for text in range(60):
+        for given_input in (str(text), [str(text), "another"]):
+            client.embeddings.create(model=MODEL, input=given_input)
+    off = [record.outcome == "bypass" for record in client.resopt.ledger.records]
+    assert off[::2] == off[1::2]
+    assert 30 <= sum(off) <= 90
+
+
+def test_an_experiment_on_the_cache_counts_embeddings(server, bare):
+    experiment = resopt.Experiment("cache", stage="cache", ramp=[100], per_step=1_000)
+    client = resopt.wrap(bare, prices=PRICES, experiments=[experiment])
+    for number in range(20):
+        with resopt.options(tenant="t", user=f"user {number}"):
+            for _ in range(2):
+                client.embeddings.create(model=MODEL, input="one")
+    arms = experiment.result().arms
+    assert len(sent(server)) == arms["control"].requests + 1, "of the treated only the first was sent"
+    assert arms["treatment"].requests > 0
+    assert sum(arm.requests for arm in arms.values()) == 40
+
+
 def test_of_a_batch_only_the_unknown_is_sent_and_billed(server, bare, client):
     known = [f"text {number}" for number in range(90)]
     client.embeddings.create(model=MODEL, input=known)

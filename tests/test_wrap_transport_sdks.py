@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from provider_faces import drive
-from resopt import last, options
+from resopt import Budget, Limit, PriceBook, last, options
 from resopt.providers.simulated import SimulatedServer
 from resopt.wrap.transport import AsyncTransport, SyncTransport, check, middleware
 from test_simulated_sdks import SCHEMA, TALK, TOOLS
@@ -388,3 +388,24 @@ def test_middleware_passes_other_calls_and_other_chains(server, caplog):
     assert len(set(made)) == 2
     assert hook.resopt.skipped == {"middleware": 2}
     assert "the client that makes this call is not known" in caplog.text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_budget_holds_below_an_sdk_whose_retries_are_calls_too(play, way, server, stream):
+    """The SDK raises its own error, at once: what a budget forbids it forbids at the second attempt too."""
+    prices = PriceBook({"gpt-4o": (2.5, 10), "claude-haiku-4-5": (1, 5)})
+    limit = Limit("0.02")
+    budget = Budget(limit, prices=prices)
+
+    async def scenario(sdk):
+        sdk.client = sdk.client.with_options(max_retries=2)
+        await sdk.ask(stream=stream, max_tokens=400)
+        other = [{"role": "user", "content": "Write a book."}]
+        with pytest.raises(sdk.sdk.RateLimitError, match="budget"):
+            await sdk.ask(stream=stream, max_tokens=15_000, messages=other)
+        return [record.outcome for record in sdk.optimizer.ledger.records]
+
+    assert play(scenario, gates=[budget], prices=prices) == ["miss", "error"]
+    assert server.stats().requests == 1
+    assert budget.accounts.open == 0
+    assert budget.balance(limit).spent > 0

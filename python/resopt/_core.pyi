@@ -783,11 +783,14 @@ class SequentialTest:
 
     @property
     def p_lower(self) -> float:
-        """Always-valid one-sided p-value: small when the second mean is lower."""
+        """Always-valid one-sided p-value: small when the second mean is lower.
+
+        By bets of their own, which see a move of `spread` sooner than the two-sided test does.
+        """
 
     @property
     def p_higher(self) -> float:
-        """Always-valid one-sided p-value: small when the second mean is higher."""
+        """Always-valid one-sided p-value: small when the second mean is higher; see `p_lower`."""
 
     def interval(self, alpha: float = 0.05) -> tuple[float, float]:
         """Where the true difference lies, at all looks together, with probability `1 - alpha`.

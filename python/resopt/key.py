@@ -129,9 +129,7 @@ HOSTED_TOOLS = ("code_execution", "code_interpreter", "file_search", "mcp", "web
 def state_of(request: Request) -> str:
     """What at the provider the answer depends on beside the request itself; empty when nothing does."""
     shape, body = SHAPES.get(request.api), request.body
-    if shape is None:
-        return ""
-    for name, why in shape.stateful.items():
+    for name, why in () if shape is None else shape.stateful.items():
         if body.get(name):
             return f"{name}: {why}"
     tools = body.get("tools")

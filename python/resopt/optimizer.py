@@ -23,6 +23,7 @@ from resopt.errors import CacheMissError, ClosedError, ConfigurationError, Provi
 from resopt.flight import Flight
 from resopt.metrics.ledger import Ledger
 from resopt.providers.base import check_provider
+from resopt.shadowing import Shadowing
 from resopt.stages import Stages
 from resopt.trials import Trials
 from resopt.types import Request, Response, Step, Trace
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from resopt.quality.signals import Signal
     from resopt.rollout.buckets import Rollout
     from resopt.rollout.experiment import Experiment
+    from resopt.rollout.shadow import Shadow
     from resopt.stage import Gate, Stage
     from resopt.types import Scope
 
@@ -66,7 +68,7 @@ class AsyncOptimizer:
         stages: what may change what is sent upstream, in this order (`resopt.stage.Stage`).
         gates: what every call upstream must pass, in this order (`resopt.stage.Gate`).
         rollout: for which share of users stages are on.
-        experiments: what is tried out; each switches its stage.
+        experiments: what is tried out; an `Experiment` switches its stage, a `Shadow` compares both ways in private.
         quality: collects feedback, with guardrails if any; a new `Feedback` when None.
 
     A stage that fails unexpectedly (a rule, a price, …) is skipped and logged; `skipped` counts those, by stage.
@@ -87,7 +89,7 @@ class AsyncOptimizer:
         stages: Sequence[Stage] = (),
         gates: Sequence[Gate] = (),
         rollout: Rollout | None = None,
-        experiments: Sequence[Experiment] = (),
+        experiments: Sequence[Experiment | Shadow] = (),
         quality: Feedback | None = None,
     ) -> None:
         check_provider(provider)
@@ -110,6 +112,7 @@ class AsyncOptimizer:
         self.ledger.attach(self.cache.figures, quality=self.trials.report, work=work)
         self.flight: Any = Flight(on_unclaimed=self.accounts.unclaimed)
         self.auditing = Auditing(self)
+        self.shadowing = Shadowing(self, self.trials.shadows)
         self._closed = False
 
     async def complete(self, request: Request | str, **parameters: Any) -> Response:
@@ -152,11 +155,11 @@ class AsyncOptimizer:
             if plan.key is None and request.cache == "only":
                 raise CacheMissError(_ONLY)  # noqa: TRY301 - recorded below
             if plan.key is None:
-                request = _with_body(request, {**request.body})
+                request = msgspec.structs.replace(request, body={**request.body})
                 _, response = await self._miss(request, plan, call, fits)
                 return self.accounts.record(request, response, started, outcome="bypass", steps=response.trace.steps)
             # What is sent, perhaps for others too and some time from now, must be what was keyed.
-            request = _with_body(request, snapshot(request.body))
+            request = msgspec.structs.replace(request, body=snapshot(request.body))
             landed = await self.flight.run(_flight_key(request, plan.key), self._miss, request, plan, call, fits)
             return self._land(request, plan, landed, started)
         except BaseException as error:
@@ -204,9 +207,9 @@ class AsyncOptimizer:
         return self.accounts.cut_off
 
     async def close(self) -> None:
-        """Close the provider. The ledger and the cache can still be read."""
+        """Close the provider, once shadows have ended. The ledger and the cache can still be read."""
         self._closed = True
-        await self.provider.aclose()
+        await self.shadowing.drained(self.provider.aclose)
 
     async def __aenter__(self) -> Self:
         return self
@@ -303,6 +306,7 @@ class AsyncOptimizer:
             except Exception as error:  # noqa: BLE001 - invariant 8: the answer is there, and paid for
                 admitted = self.accounts.skip("admit", error)
         await self.auditing.missed(considered, response, plan)
+        self.shadowing.answered(request, response)
         asked = Step("provider", self.provider.name, "", response.latency)
         return request, response.traced(Trace(steps=(*plan.steps, *considered.steps, *decided, asked, admitted)))
 
@@ -323,7 +327,3 @@ class AsyncOptimizer:
 def _flight_key(request: Request, key: bytes) -> bytes:
     """A `refresh` wants an answer begun after it was asked for: it joins no call of another mode."""
     return key + request.cache[:1].encode()
-
-
-def _with_body(request: Request, body: dict[str, Any]) -> Request:
-    return msgspec.structs.replace(request, body=body)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
-from resopt.types import Request, Step
+from resopt.types import Billed, Request, Step
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from resopt.types import Response
 
 
@@ -75,6 +77,34 @@ class Varying(Protocol):
 
     def vary(self, request: Request) -> str:
         """Those circumstances, for the key; empty when they are the ordinary ones. Called for every request."""
+        ...
+
+
+class Weighed(msgspec.Struct, frozen=True):
+    """What came of looking closely at an answer.
+
+    Attributes:
+        prepared: what to ask once more; None to be content.
+        billed: the calls that looking took.
+    """
+
+    prepared: Prepared | None = None
+    billed: tuple[Billed, ...] = ()
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """A stage that may wait, as for a judge, before it says whether to ask again. Called in place of `again`."""
+
+    async def weigh(self, request: Request, response: Response, gates: Sequence[Gate], *, blocking: bool) -> Weighed:
+        """What `again` is for, where there is time.
+
+        Args:
+            request: what was sent.
+            response: what came.
+            gates: what every call that this takes must pass.
+            blocking: whether the caller has no event loop; then nothing may suspend.
+        """
         ...
 
 

@@ -6,18 +6,23 @@ nearest to the provider. A stage that fails is skipped and counted; a gate that 
 
 from __future__ import annotations
 
+from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from resopt.errors import ConfigurationError, ResoptError
-from resopt.stage import Gate, Prepared, Stage, Ticket, Varying
+from resopt.gates import check_gates, enter, through
+from resopt.stage import Prepared, Stage, Varying, Weighed, Weighing
 from resopt.types import Billed, Detour, Request, Response, Step, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from resopt.accounts import Accounts
+    from resopt.gates import Passes
+    from resopt.stage import Gate
 
 MOST_ATTEMPTS = 4
 """Calls for one answer at most, however often stages want to ask again."""
@@ -84,15 +89,13 @@ class Stages:
         enabled: Callable[[str, Request], bool] | None = None,
     ) -> None:
         self.stages = tuple(stage for stage in stages if stage is not None)
-        self.gates = tuple(gate for gate in gates if gate is not None)
+        self.gates = check_gates(gates)
         self._accounts = accounts
         self._enabled = enabled
+        self._blocking = False
         for stage in self.stages:
             if not isinstance(stage, Stage):
                 raise ConfigurationError(f"{type(stage).__name__} is no stage: see resopt.stage.Stage for what one has")
-        for gate in self.gates:
-            if not isinstance(gate, Gate):
-                raise ConfigurationError(f"{type(gate).__name__} is no gate: see resopt.stage.Gate for what one has")
 
     @property
     def policy(self) -> tuple[str, ...]:
@@ -119,6 +122,17 @@ class Stages:
         """The same for callers that block."""
         twin = Stages(self._accounts, self.stages, (), self._enabled)
         twin.gates = tuple(gate.blocking() for gate in self.gates)
+        twin._blocking = True
+        return twin
+
+    def switched(self, name: str, *, on: bool) -> Stages:
+        """The same with one stage switched on, or off, for everybody."""
+        twin, enabled = copy(self), self._enabled
+
+        def switched(stage: str, request: Request) -> bool:
+            return on if stage == name else enabled is None or enabled(stage, request)
+
+        twin._enabled = switched  # noqa: SLF001 - of its own class
         return twin
 
     def prepare(self, request: Request) -> Journey:
@@ -137,7 +151,7 @@ class Stages:
         journey = self.prepare(request)
         response: Any = await self._once(journey, call)
         for _ in range(MOST_ATTEMPTS - 1):
-            if not isinstance(response, Response) or not self._again(journey, response):
+            if not isinstance(response, Response) or not await self._again(journey, response):
                 break
             try:
                 response = await self._once(journey, call)
@@ -148,14 +162,7 @@ class Stages:
         return journey.arrived(response) if isinstance(response, Response) else response
 
     async def _once(self, journey: Journey, call: Callable[[Request], Awaitable[Response]]) -> Any:
-        passes = await self.enter(journey.request)
-        response: Any = None
-        try:
-            response = await call(journey.request)
-        except BaseException as error:
-            passes.settle(None, error)
-            raise
-        passes.settle(response, None)
+        response: Any = await self.gated(journey.request, partial(call, journey.request))
         if isinstance(response, Response):  # anything else is refused by who asked
             self.learn(journey, response)
         return response
@@ -166,29 +173,40 @@ class Stages:
         Raises:
             ResoptError: a gate is closed to this request.
         """
-        passes = Passes(self._accounts)
-        try:
-            for gate in self.gates:
-                passes.tickets.append((gate.name, await gate.enter(request)))
-        except BaseException:
-            passes.settle(None, ResoptError("another gate was closed, or nobody waited: the call was never made"))
-            raise
-        return passes
+        return await enter(self.gates, request, self._accounts.skip)
+
+    async def gated(self, request: Request, call: Callable[[], Awaitable[Response]]) -> Response:
+        """What `call()` comes to, once all gates let `request` pass; they are told what became of it."""
+        return await through(self.gates, request, call, self._accounts.skip)
 
     def learn(self, journey: Journey, response: Response) -> None:
         """Let the stages take note of what came."""
         for stage in self._on(journey.asked):
             self._asked(stage.name, journey, stage.learn, journey.request, response)
 
-    def _again(self, journey: Journey, response: Response) -> bool:
+    async def _again(self, journey: Journey, response: Response) -> bool:
         """Whether a stage wants to ask once more; then the journey has what."""
         for stage in self._on(journey.asked):
-            prepared = self._asked(stage.name, journey, stage.again, journey.request, response)
+            if isinstance(stage, Weighing):
+                prepared = await self._weighed(stage, journey, response)
+            else:
+                prepared = self._asked(stage.name, journey, stage.again, journey.request, response)
             if prepared is not None:
                 journey.also = (*journey.also, Billed(stage.name, response.model, response.usage))
                 journey.take(prepared)
                 return True
         return False
+
+    async def _weighed(self, stage: Any, journey: Journey, response: Response) -> Prepared | None:
+        try:
+            weighed: Weighed = await stage.weigh(journey.request, response, self.gates, blocking=self._blocking)
+        except ResoptError:
+            raise
+        except Exception as error:  # noqa: BLE001 - invariant 8
+            journey.steps = (*journey.steps, self._accounts.skip(stage.name, error))
+            return None
+        journey.also = (*journey.also, *weighed.billed)
+        return weighed.prepared
 
     def _on(self, request: Request) -> tuple[Stage, ...]:
         enabled = self._enabled
@@ -218,40 +236,5 @@ class Gated:
 
     async def complete(self, request: Request) -> Response:
         """Ask, if the gates let it pass."""
-        passes = await self._stages.enter(request)
-        try:
-            response: Response = await self._provider.complete(request)
-        except BaseException as error:
-            passes.settle(None, error)
-            raise
-        passes.settle(response, None)
+        response: Response = await self._stages.gated(request, partial(self._provider.complete, request))
         return response
-
-
-class Passes:
-    """The tickets of one call."""
-
-    __slots__ = ("_accounts", "tickets")
-
-    def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
-        self.tickets: list[tuple[str, Ticket]] = []
-
-    def first_chunk(self, seconds: float) -> None:
-        """Tell the gates that want to know how long a stream took to begin; length does not confound that."""
-        for name, ticket in self.tickets:
-            tell = getattr(ticket, "first_chunk", None)
-            try:
-                if tell is not None:
-                    tell(seconds)
-            except Exception as failure:  # noqa: BLE001 - the stream goes on
-                self._accounts.skip(name, failure)
-
-    def settle(self, response: Response | None, error: BaseException | None) -> None:
-        """Settle each ticket once; what one raises is counted and hurts no other."""
-        tickets, self.tickets = self.tickets, []
-        for name, ticket in reversed(tickets):
-            try:
-                ticket.settle(response, error)
-            except Exception as failure:  # noqa: BLE001 - the call is over, and the answer may be there
-                self._accounts.skip(name, failure)

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from resopt.cache.admission import Plan
     from resopt.cache.meaning import Considered
     from resopt.flight.reading import TaskReading, ThreadReading
+    from resopt.gates import Passes
     from resopt.optimizer import AsyncOptimizer
-    from resopt.stages import Journey, Passes
+    from resopt.stages import Journey
     from resopt.types import Request
 
 _USUAL = (("include_usage", "False"), ("include_usage", "None"))
@@ -174,7 +175,7 @@ class Landing:
         self.passes: Passes | None = None
         self.sent_at: float | None = None
         self.steps: tuple[Step, ...] = (*plan.steps, *considered.steps)
-        self._considered = considered
+        self._considered, self._request = considered, request
         self._pipeline, self._dialect = pipeline, dialect
         self._asked_at = perf_counter()
         self._filling = pipeline.cache.filling(request, plan, detach).__enter__()
@@ -194,6 +195,7 @@ class Landing:
                     self.response = immutable(journey.arrived(self.response))
                 admitted = self._filling.admit(self.response)
                 self._pipeline.auditing.missed_soon(self._considered, self.response, self.plan)
+                self._pipeline.shadowing.answered(self._request, self.response)
         except UnusableReplyError as reason:
             admitted = Step("admit", "refused", str(reason))
         except Exception as failure:  # noqa: BLE001 - invariant 8: the events have been delivered

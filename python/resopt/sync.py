@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from resopt.quality.signals import Signal
     from resopt.rollout.buckets import Rollout
     from resopt.rollout.experiment import Experiment
+    from resopt.rollout.shadow import Shadow
     from resopt.stage import Gate, Stage
     from resopt.types import Request, Response, Scope
 
@@ -51,7 +52,7 @@ class Optimizer:
         stages: Sequence[Stage] = (),
         gates: Sequence[Gate] = (),
         rollout: Rollout | None = None,
-        experiments: Sequence[Experiment] = (),
+        experiments: Sequence[Experiment | Shadow] = (),
         quality: Feedback | None = None,
     ) -> None:
         check_provider(provider)
@@ -69,7 +70,7 @@ class Optimizer:
             quality=quality,
         )
         pipeline.stages = pipeline.stages.blocking()
-        pipeline.auditing.blocking = True
+        pipeline.auditing.blocking = pipeline.shadowing.blocking = True
         pipeline.flight = _BlockingFlight(pipeline.flight)
         self.pipeline = pipeline
         self.bulk, self.repeat = pipeline.bulk, pipeline.repeat

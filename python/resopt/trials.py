@@ -17,6 +17,7 @@ from resopt.quality.feedback import Feedback
 from resopt.quality.signals import Decision, Signal
 from resopt.rollout.buckets import Rollout
 from resopt.rollout.experiment import Experiment
+from resopt.rollout.shadow import Shadow
 from resopt.types import Response, Step, Trace
 
 if TYPE_CHECKING:
@@ -45,7 +46,11 @@ _ANSWERED: Final = frozenset({"hit", "miss", "coalesced", "bypass"})
 def unit_of(request: Request) -> str:
     """Who or what is assigned: the user, else the tenant, else the question, so that one question has one answer."""
     scope = request.scope
-    return scope.user or scope.tenant or request.question or ""
+    unit = scope.user or scope.tenant or request.question
+    if unit is None and request.api == "openai.embeddings":  # of a batch, the first text stands for all
+        given = request.body.get("input")
+        unit = str(given[0] if isinstance(given, list | tuple) and given else given)
+    return unit or ""
 
 
 class Trials:
@@ -55,7 +60,7 @@ class Trials:
         accounts: where records are marked, and decisions looked up.
         stages: that may be switched.
         rollout: shares of users by feature.
-        experiments: what is being tried out.
+        experiments: what is being tried out; also `Shadow`s, which switch nothing.
         quality: collects what is said of answers; a new `Feedback` when None.
 
     Raises:
@@ -67,17 +72,18 @@ class Trials:
         accounts: Accounts,
         stages: Sequence[Stage] = (),
         rollout: Rollout | None = None,
-        experiments: Sequence[Experiment] = (),
+        experiments: Sequence[Experiment | Shadow] = (),
         quality: Feedback | None = None,
     ) -> None:
         if rollout is not None and not isinstance(rollout, Rollout):
             raise ConfigurationError(f"rollout must be a Rollout or None, not {type(rollout).__name__}")
         if quality is not None and not isinstance(quality, Feedback):
             raise ConfigurationError(f"quality must be a Feedback or None, not {type(quality).__name__}")
-        self.experiments = tuple(experiments)
-        for experiment in self.experiments:
-            if not isinstance(experiment, Experiment):
-                raise ConfigurationError(f"experiments must be Experiments, not {type(experiment).__name__}")
+        self.shadows = tuple(each for each in experiments if isinstance(each, Shadow))
+        self.experiments = tuple(each for each in experiments if isinstance(each, Experiment))
+        for each in experiments:
+            if not isinstance(each, Experiment | Shadow):
+                raise ConfigurationError(f"experiments must be Experiments or Shadows, not {type(each).__name__}")
         self.rollout = rollout
         self.quality = Feedback() if quality is None else quality
         self._names = (*MEANING, *(str(getattr(stage, "name", "")) for stage in stages))
@@ -126,6 +132,10 @@ class Trials:
     def uncached(self, request: Request) -> bool:
         """Whether the cache is switched off for a request."""
         return not self.enabled(CACHE, request)
+
+    def blind(self, request: Request) -> bool:
+        """The same where nothing may be switchable at all."""
+        return self.active and self.uncached(request)
 
     def enabled(self, stage: str, request: Request) -> bool:
         """Whether a stage, by name, takes part in a request."""

@@ -54,7 +54,7 @@ def _everything_on(console: Console, seed: int, scale: float) -> str:
     with SimulatedServer(seed=seed, time_scale=scale / 10, process=True) as server:
         routed = _run(partial(route_a_day, server, seed))
     console.print(
-        f"5. {routed.requests} requests with routing and shorter prompts too, against all on the strong model:"
+        f"5. {routed.report.requests} requests with routing and shorter prompts too, against all on the strong model:"
     )
     console.print(show_routed(routed))
     return check_routed(routed)

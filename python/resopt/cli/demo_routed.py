@@ -1,11 +1,12 @@
 """The demo's fifth part: routing and shorter prompts on top of the cache, against everything on the strong model.
 
-Whether an answer is right, only the simulation knows (`simulated_truth`): that is the judge here.
+Quality goes the way that it goes for everybody: a `Judge` scores the answer and what the strong model would have said,
+`optimizer.feedback` takes both, and the report has the ratio. Whether an answer is right, only the simulation knows
+(`simulated_truth`): the judge asks it.
 """
 
 from __future__ import annotations
 
-import math
 import random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,6 +18,7 @@ from resopt.prompt.stage import PromptOptimizer
 from resopt.providers.openai import OpenAIProvider
 from resopt.providers.simulated_answers import DEFAULT_MODELS
 from resopt.providers.simulated_truth import is_right
+from resopt.quality.judge import Judge
 from resopt.route.router import ModelRouter
 from resopt.route.tier import RoutePolicy, Tier
 
@@ -66,31 +68,29 @@ class Routed(NamedTuple):
     Attributes:
         report: the ledger's.
         all_strong: picodollars that all requests cost on the strong model, without resopt.
-        right: answers that were right.
-        right_strong: answers of the strong model that were.
-        requests: how many there were.
     """
 
     report: Report
     all_strong: int
-    right: int
-    right_strong: int
-    requests: int
 
     @property
     def quality(self) -> tuple[float, float, float]:
-        """Right answers as a share of the strong model's, with a 95 % interval."""
-        base = self.right_strong / self.requests
-        low, high = wilson(self.right, self.requests)
-        return self.right / self.requests / base, low / base, high / base
+        """The mean score as a share of the strong model's, with a 95 % interval: the report's own line."""
+        quality = self.report.quality
+        found = None if quality is None else quality.against_baseline
+        if found is None or found.ratio is None or found.low is None or found.high is None:
+            raise DemoError("there were too few scores")
+        return found.ratio, found.low, found.high
 
 
-def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927)."""
-    share, spread = hits / count, z * z / count
-    middle = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
-    return middle - half, middle + half
+def truth(seed: int) -> Judge:
+    """A judge that knows: of an answer by the model that `context` names."""
+
+    def judged(prompt: str, _: str, context: str | None) -> tuple[float, str]:
+        right = is_right(context or "", prompt, hard=prompt in HARD, seed=seed)
+        return float(right), "right" if right else "wrong"
+
+    return Judge(judged, name="the simulation's truth")
 
 
 def script(seed: int) -> list[Asked]:
@@ -115,16 +115,18 @@ async def route_a_day(server: SimulatedServer, seed: int) -> Routed:
         prices=book,
     )
     stages: list[Stage] = [router, PromptOptimizer(level="light")]
-    right = right_strong = 0
+    judge = truth(seed)
     async with AsyncOptimizer(OpenAIProvider(server.base_url, api_key=""), prices=book, stages=stages) as optimizer:
         for asked in script(seed):
             response = await optimizer.complete(asked.text, model=LARGE, system=SYSTEM)
-            right += is_right(response.model, asked.text, hard=asked.hard, seed=seed)
-            right_strong += is_right(LARGE, asked.text, hard=asked.hard, seed=seed)
+            score, baseline = [
+                (await judge.score(asked.text, response.text, model)).score for model in (response.model, LARGE)
+            ]
+            optimizer.feedback(response, score=score, baseline=baseline, judge=judge.name)
         report = optimizer.ledger.summary()
     if report.spent != server.stats().picodollars:
         raise DemoError(f"the ledger says {report.spent}, but the provider billed {server.stats().picodollars}")
-    return Routed(report, report.baseline, right, right_strong, report.requests)
+    return Routed(report, report.baseline)
 
 
 def check_routed(routed: Routed) -> str:

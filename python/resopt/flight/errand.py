@@ -16,26 +16,74 @@ from resopt.flight.places import ThreadPlace, task_place
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from resopt.flight.places import Place
 
-def send(call: Callable[..., Awaitable[Any]], *args: Any, blocking: bool) -> None:
+
+class Errands:
+    """Errands of one owner, which can be waited for before what they need is closed."""
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._waiting: list[Place] = []
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Errands under way."""
+        return self._under_way
+
+    def send(self, call: Callable[..., Awaitable[Any]], *args: Any, blocking: bool) -> None:
+        """As `send` of this module."""
+        with self._lock:
+            self._under_way += 1
+        try:
+            send(call, *args, blocking=blocking, ended=self._ended)
+        except BaseException:
+            self._ended()
+            raise
+
+    async def drained(self, seconds: float, *, blocking: bool) -> bool:
+        """Wait until none is under way (True), or the time is up (False); where `blocking` this never suspends."""
+        place = ThreadPlace() if blocking else task_place()
+        with self._lock:
+            if not self._under_way:
+                return True
+            self._waiting.append(place)
+        woken: Any = place.wait(seconds)
+        return bool(woken if blocking else await woken)
+
+    def _ended(self) -> None:
+        with self._lock:
+            self._under_way -= 1
+            if self._under_way:
+                return
+            waiting, self._waiting = self._waiting, []
+        for place in waiting:
+            place.wake()
+
+
+def send(
+    call: Callable[..., Awaitable[Any]], *args: Any, blocking: bool, ended: Callable[[], None] | None = None
+) -> None:
     """Run `call(*args)` with nobody waiting.
 
     Args:
         call: a coroutine function.
         *args: its arguments.
         blocking: the caller has no event loop: a thread of its own runs the errand, on a loop of its own.
+        ended: called once it has ended, in whatever way.
 
     Raises:
         RuntimeError: not `blocking`, and there is no event loop.
     """
-    context = contextvars.copy_context()
+    context, ended = contextvars.copy_context(), _nothing if ended is None else ended
     if blocking:
-        threading.Thread(target=context.run, args=(_in_a_loop, call, args), name="resopt.errand", daemon=True).start()
+        mine = (_in_a_loop, call, args, ended)
+        threading.Thread(target=context.run, args=mine, name="resopt.errand", daemon=True).start()
         return
     place = task_place()
     errand = _contained(call, args)
     try:
-        place.spawn(errand, context, _nothing)
+        place.spawn(errand, context, ended)
     except BaseException:
         errand.close()
         raise
@@ -87,10 +135,13 @@ class _Came:
         place.wake()
 
 
-def _in_a_loop(call: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
+def _in_a_loop(call: Callable[..., Awaitable[Any]], args: tuple[Any, ...], ended: Callable[[], None]) -> None:
     import anyio
 
-    anyio.run(_contained, call, args)
+    try:
+        anyio.run(_contained, call, args)
+    finally:
+        ended()
 
 
 async def _contained(call: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:

@@ -49,7 +49,9 @@ class ResoptModel(WrapperModel):
         wrapped: the model, or its name.
         scope: who may share the answers.
         tags: names by which what is stored through this model can be invalidated.
-        **options: `cache`, `prices` and `ledger` as of `AsyncOptimizer`.
+        **options: `cache`, `prices`, `ledger` and `gates` as of `AsyncOptimizer`; streams pass the gates too. The model
+            is the wrapped one, so a limit that says `degrade` rejects. A `FallbackModel` has no price of its own: a
+            budget refuses it unless it has `unknown=`.
     """
 
     def __init__(self, wrapped: Any, *, scope: Scope = EVERYONE, tags: tuple[str, ...] = (), **options: Any) -> None:
@@ -79,10 +81,21 @@ class ResoptModel(WrapperModel):
                 as_model_response(hit), model_request_parameters=asked[2], replay_events=True
             )
             return
-        plan = self.resopt.plan(request)
+        answer, problem, plan = Response(text="", model=""), None, None
+        try:
+            plan = self.resopt.plan(request)
+            passes = await self.resopt.stages.enter(request)
+        except BaseException as error:
+            stale = self.resopt.trials.instead(request, plan, error)
+            if stale is None or plan is None:
+                self.resopt.accounts.failure(error, started, request)
+                raise
+            answer = self.resopt.accounts.hit(request, stale, started)
+        if answer.body:
+            yield CompletedStreamedResponse(as_model_response(answer), model_request_parameters=asked[2])
+            return
         record = partial(self.resopt.ledger.record, model=request.model, scope=request.scope)
         outcome: Outcome = "cancelled"
-        answer, problem = Response(text="", model=""), None
         try:
             with self.resopt.cache.filling(request, plan) as filling:
                 async with self.wrapped.request_stream(*asked, run_context) as stream:
@@ -96,4 +109,6 @@ class ResoptModel(WrapperModel):
             raise
         finally:
             seconds = perf_counter() - started
+            # What was left half way has a usage that is not yet all of it.
+            passes.settle(answer if outcome in ("miss", "bypass") else None, problem)
             record(outcome=outcome, latency=seconds, served_model=answer.model, usage=answer.usage, error=problem)

@@ -10,20 +10,24 @@ from __future__ import annotations
 import inspect
 import math
 import threading
+from contextlib import suppress
 from copy import copy
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from resopt.errors import BudgetExceededError, ConfigurationError
+from resopt.gates import check_gates, through
 from resopt.quality.rubric import RUBRIC, compare_messages, read_choice, read_score, score_messages, version_of
-from resopt.types import Request
+from resopt.types import EVERYONE, Billed, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-    from resopt.types import Usage
+    from resopt.stage import Gate
+    from resopt.types import Scope, Usage
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,12 +39,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         reason: why, or why there is none.
         judge: who judged.
         version: of the judge's rubric and model; empty for a function.
+        calls: the calls to a model that it took, each with its usage.
     """
 
     score: float | None
     reason: str = ""
     judge: str = ""
     version: str = ""
+    calls: tuple[Billed, ...] = ()
 
 
 class Judge:
@@ -94,7 +100,10 @@ class Judge:
         self._scorer, self._pairwise = scorer, pairwise
         self._provider, self._model, self._rubric = provider, model, rubric
         self._parameters = {"temperature": 0, "max_tokens": 120} if parameters is None else dict(parameters)
-        self._max_calls, self._budget, self._bill = max_calls, budget, bill
+        self._max_calls, self._gates, self._bill = max_calls, check_gates([budget]), bill
+        self._scope: Scope = EVERYONE
+        self._tags: tuple[str, ...] = ("judge",)
+        self._twins: list[Any] = []
         self._lock = threading.Lock()
 
     async def score(self, prompt: str, answer: str, context: str | None = None) -> Verdict:
@@ -104,7 +113,9 @@ class Judge:
             ConfigurationError: a function returned a score outside 0 to 1.
         """
         if self._provider is not None:
-            return self._verdict(*await self._ask(score_messages(self._rubric, prompt, answer, context), read_score))
+            calls: list[Billed] = []
+            messages = score_messages(self._rubric, prompt, answer, context)
+            return self._verdict(*await self._ask(messages, read_score, calls), calls)
         if self._scorer is None:
             raise ConfigurationError("this judge only compares: give it a scorer to score")
         return self._verdict(*await self._called(_scoring(self._scorer), prompt, answer, context))
@@ -124,15 +135,16 @@ class Judge:
             if ours.score is None or theirs.score is None:
                 return self._verdict(None, ours.reason or theirs.reason)
             return self._verdict((1 + (ours.score > theirs.score) - (ours.score < theirs.score)) / 2, ours.reason)
-        forward, reason = await self._prefer(prompt, candidate, baseline)
+        calls: list[Billed] = []
+        forward, reason = await self._prefer(prompt, candidate, baseline, calls)
         if forward is None:
-            return self._verdict(None, reason)
-        backward, other = await self._prefer(prompt, baseline, candidate)
+            return self._verdict(None, reason, calls)
+        backward, other = await self._prefer(prompt, baseline, candidate, calls)
         if backward is None:
-            return self._verdict(None, other)
+            return self._verdict(None, other, calls)
         if forward + backward != 1:
-            return self._verdict(0.5, "the verdict depends on the order")
-        return self._verdict(forward, reason)
+            return self._verdict(0.5, "the verdict depends on the order", calls)
+        return self._verdict(forward, reason, calls)
 
     async def agreement(self, rows: Sequence[tuple[str, str, float]]) -> tuple[float | None, int]:
         """Share of answers on which this judge and people agree whether they are good, and of how many.
@@ -143,6 +155,11 @@ class Judge:
         verdicts = [((await self.score(prompt, answer)).score, human) for prompt, answer, human in rows]
         both = [(score >= 0.5) == (human >= 0.5) for score, human in verdicts if score is not None]
         return (sum(both) / len(both) if both else None), len(both)
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether a model judges, and not a function."""
+        return self._provider is not None
 
     @property
     def calls(self) -> int:
@@ -161,15 +178,44 @@ class Judge:
             ConfigurationError: the provider has no blocking twin.
         """
         twin = copy(self)
+        twin._gates = tuple(gate.blocking() for gate in self._gates)  # noqa: SLF001 - of its own class
         if self._provider is not None:
             if not callable(getattr(self._provider, "blocking", None)):
                 raise ConfigurationError(f"the provider {type(self._provider).__name__} has no blocking() twin")
-            twin._provider = self._provider.blocking()  # noqa: SLF001 - of its own class
+            with self._lock:
+                if not self._twins:
+                    self._twins.append(self._provider.blocking())
+            twin._provider = self._twins[0]  # noqa: SLF001
         return BlockingJudge(twin)
 
-    async def _prefer(self, prompt: str, first: str, second: str) -> tuple[float | None, str]:
+    def close(self) -> None:
+        """Close what `blocking` opened; the provider is its owner's."""
+        with self._lock:
+            twins, self._twins[:] = [*self._twins], []
+        for twin in twins:
+            with suppress(StopIteration):
+                twin.aclose().send(None)
+
+    def within(self, gates: Sequence[Gate], asked: Request | None = None, *, bills: bool = True) -> Judge:
+        """The same judge, with the same counts, whose calls pass these gates too: those of who wants the verdict.
+
+        Args:
+            gates: in this order, after its own budget, which is asked once even when it is among them.
+            asked: the request whose answer is judged: the calls count in the budgets of its user, tenant and tags.
+            bills: whether `bill` hears of the calls; not where who asks writes them down (`Verdict.calls`).
+        """
+        twin = copy(self)
+        own = self._gates
+        twin._gates = (*own, *(gate for gate in gates if all(gate is not each for each in own)))  # noqa: SLF001
+        if asked is not None:
+            twin._scope, twin._tags = asked.scope, (*asked.tags, "judge")  # noqa: SLF001
+        if not bills:
+            twin._bill = None  # noqa: SLF001
+        return twin
+
+    async def _prefer(self, prompt: str, first: str, second: str, calls: list[Billed]) -> tuple[float | None, str]:
         if self._provider is not None:
-            return await self._ask(compare_messages(self._rubric, prompt, first, second), read_choice)
+            return await self._ask(compare_messages(self._rubric, prompt, first, second), read_choice, calls)
         return await self._called(self._pairwise, prompt, first, second)
 
     async def _called(self, judge: Any, *args: Any) -> tuple[float | None, str]:
@@ -183,35 +229,31 @@ class Judge:
         return _read(said)
 
     async def _ask(
-        self, messages: list[dict[str, Any]], read: Callable[[str], tuple[float | None, str]]
+        self, messages: list[dict[str, Any]], read: Callable[[str], tuple[float | None, str]], calls: list[Billed]
     ) -> tuple[float | None, str]:
         """One call to the model, within calls and budget."""
         with self._lock:
             if self._counts["calls"] >= self._max_calls:
                 return None, "max_calls is used up"
             self._counts["calls"] += 1
-        request = Request(body={"model": self._model, "messages": messages, **self._parameters}, tags=("judge",))
+        body = {"model": self._model, "messages": messages, **self._parameters}
+        request = Request(body=body, scope=self._scope, tags=self._tags)
         try:
-            if self._budget is None:
-                response = await self._provider.complete(request)
-            else:
-                with self._budget.reserve(request) as reservation:
-                    reservation.send()
-                    response = await self._provider.complete(request)
-                    reservation.settle(response)
+            response = await through(self._gates, request, partial(self._provider.complete, request))
         except BudgetExceededError as error:
             return None, str(error)
         except Exception as error:  # noqa: BLE001 - quality is watched over, not served
             return None, f"{type(error).__name__}: {error}"
+        calls.append(Billed("judge", self._model, response.usage))
         if self._bill is not None:
             self._bill("judge", self._model, response.usage)
         return read(response.text)
 
-    def _verdict(self, score: float | None, reason: str) -> Verdict:
+    def _verdict(self, score: float | None, reason: str, calls: Sequence[Billed] = ()) -> Verdict:
         if score is None:
             with self._lock:
                 self._counts["no verdict"] += 1
-        return Verdict(score=score, reason=reason, judge=self.name, version=self.version)
+        return Verdict(score=score, reason=reason, judge=self.name, version=self.version, calls=tuple(calls))
 
 
 class BlockingJudge:

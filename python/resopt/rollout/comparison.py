@@ -14,7 +14,7 @@ METRICS: Final[tuple[Metric, ...]] = ("quality", "errors", "latency", "cost")
 
 HARM_IS_HIGHER: Final = {"quality": False, "errors": True, "latency": True, "cost": True}
 
-SPREAD: Final = {"quality": 0.15, "errors": 0.05, "latency": 0.05, "cost": 0.2}
+SPREAD: Final = {"quality": 0.1, "errors": 0.05, "latency": 0.05, "cost": 0.2}
 """Differences that the tests are tuned to: points of quality, errors and slow answers; cost relative to control's."""
 
 SHARE: Final = {"quality": 1 / 2, "errors": 1 / 6, "latency": 1 / 6, "cost": 1 / 6}

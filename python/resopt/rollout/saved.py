@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of what is saved."""
 
 Status: TypeAlias = Literal["running", "passed", "shipped", "rolled_back"]

@@ -50,11 +50,19 @@ class ShadowResult(msgspec.Struct, frozen=True, kw_only=True):
 class Shadow:
     """Answers a share of questions a second time, by what is tried out, and has the two compared.
 
+    With a stage and a judge it is for the pipeline: `AsyncOptimizer(provider, stages=[prompt], experiments=[Shadow(
+    "shorter", stage="prompt", judge=judge)])`. Behind the back of who asked, a share of the answers that come from the
+    provider is then asked for once more, with the stage switched the other way: off where the user had it on. With the
+    stage is the candidate, without it the baseline, whichever of the two the user got. By itself, call `compare`.
+
     Args:
         name: of what is tried out.
+        stage: the stage of the pipeline that makes the difference.
+        judge: a `Judge`, or what has its `compare`.
         share: per cent of questions that are answered twice.
         margin: the loss of quality that is acceptable, in points of 1.
-        bill: called as `bill("shadow", model, usage)` for each second answer: `ledger.background` does.
+        bill: called as `bill("shadow", model, usage)` for each second answer: `ledger.background` does. A pipeline
+            writes down second answers and calls of a `Judge` itself.
 
     Raises:
         ConfigurationError: an option makes no sense.
@@ -64,13 +72,17 @@ class Shadow:
         self,
         name: str,
         *,
+        stage: str | None = None,
+        judge: Any = None,
         share: float = 5.0,
         margin: float = 0.02,
         bill: Callable[[str, str, Usage | None], Any] | None = None,
     ) -> None:
         if not 0 <= share <= 100 or not 0 < margin < 1:
             raise ConfigurationError(f"share is per cent and margin points of 1, not {share!r} and {margin!r}")
-        self.name, self.margin = name, margin
+        if (stage is None) != (judge is None) or (judge is not None and not callable(getattr(judge, "compare", None))):
+            raise ConfigurationError("a shadow of a pipeline needs the stage and a judge with compare(); else neither")
+        self.name, self.stage, self.judge, self.margin = name, stage, judge, margin
         self._buckets = round(share * BUCKETS / 100)
         self._bill = bill
         self._test = SequentialTest(_SPREAD, warm_up=WARM_UP, paired=True)
@@ -106,11 +118,15 @@ class Shadow:
                 self._bill("shadow", candidate.model, candidate.usage)
             verdict = await judge.compare(request.question or "", candidate.text, response.text)
         except Exception:  # noqa: BLE001 - what happens in the shadow hurts nobody
-            self._count("failed")
+            self.failed()
             return None
         score: float | None = verdict.score
         self.pair(score, None if score is None else 1 - score)
         return score
+
+    def failed(self) -> None:
+        """Count a question whose second answer, or verdict, could not be had."""
+        self._count("failed")
 
     def pair(self, candidate: float | None, baseline: float | None) -> None:
         """Count a pair of scores, 0 to 1, of the same question; None is no verdict."""

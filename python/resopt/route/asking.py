@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import inspect
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from resopt.errors import ConfigurationError, ProviderResponseError, ResoptError
+from resopt.errors import BudgetExceededError, ConfigurationError, ProviderResponseError, ResoptError
+from resopt.gates import check_gates, through
 from resopt.types import Response, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
     from resopt.route.health import Health
     from resopt.route.money import Costs
     from resopt.route.tier import Tier
+    from resopt.stage import Gate
     from resopt.types import Request
 
 T = TypeVar("T")
@@ -29,15 +32,18 @@ class Upstream:
         provider: a `resopt.stage`-free provider (`complete`, `blocking`, `aclose`), or None.
         costs: to price what came.
         health: to count how it went.
+        gates: what every call must pass.
 
     Raises:
-        ConfigurationError: the provider has no `complete`.
+        ConfigurationError: the provider has no `complete`, or something is no gate.
     """
 
-    def __init__(self, provider: Any, costs: Costs, health: Health) -> None:
+    def __init__(self, provider: Any, costs: Costs, health: Health, gates: Sequence[Gate] = ()) -> None:
         if provider is not None and not callable(getattr(provider, "complete", None)):
             raise ConfigurationError(f"provider must have an async complete(), which {type(provider).__name__} has not")
         self._provider, self._costs, self._health = provider, costs, health
+        self._gates = check_gates(gates)
+        self._blocking_gates = tuple(gate.blocking() for gate in self._gates)
         self._twin: Any = None
         self._lock = threading.Lock()
 
@@ -46,8 +52,35 @@ class Upstream:
 
         Raises:
             ConfigurationError: there is nobody to ask, or only somebody who cannot be asked this way.
+            BudgetExceededError: a gate did not let it pass.
             ProviderError: no usable answer came.
         """
+        return await through(self.gates(blocking=blocking), request, partial(self._tried, tier, request, blocking))
+
+    async def ask_affordable(
+        self, tiers: Sequence[Tier], request: Request, *, blocking: bool
+    ) -> tuple[Response, Request]:
+        """One answer of the first of these tiers that fits the budgets, and what was sent for it.
+
+        Raises:
+            BudgetExceededError: the first does not, and no limit says `degrade`, or none of the others does either.
+        """
+        refusal: BudgetExceededError | None = None
+        for tier in tiers:
+            sent = sent_to(request, tier.model)
+            try:
+                return await self.ask(tier, sent, blocking=blocking), sent
+            except BudgetExceededError as refused:
+                refusal = refused if refusal is None else refusal
+                if refused.over != "degrade":
+                    break
+        raise refusal if refusal is not None else ConfigurationError("there is no tier to ask")
+
+    def gates(self, *, blocking: bool) -> tuple[Gate, ...]:
+        """What every call must pass, for callers that block or do not."""
+        return self._blocking_gates if blocking else self._gates
+
+    async def _tried(self, tier: Tier, request: Request, blocking: bool) -> Response:  # noqa: FBT001
         try:
             answer = await self._ask(tier, request, blocking=blocking)
         except Exception as error:
@@ -76,11 +109,12 @@ class Upstream:
 
     def cost(self, model: str, response: Response) -> int | None:
         """Picodollars that an answer cost; None where the price or the usage is unknown."""
-        usage = response.usage
-        if usage is None:
-            return None
-        served = self._costs.of(response.model, usage) if response.model else None
-        return self._costs.of(model, usage) if served is None else served
+        served = self.price(response.model, response.usage) if response.model else None
+        return self.price(model, response.usage) if served is None else served
+
+    def price(self, model: str, usage: Usage | None) -> int | None:
+        """Picodollars of a call; None where the price or the usage is unknown."""
+        return None if usage is None else self._costs.of(model, usage)
 
     async def close(self) -> None:
         """Close the blocking twin of the provider, if one was made; the provider itself is the caller's."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from resopt.errors import BudgetExceededError, ConfigurationError, ProviderError, ResoptError
+from resopt.errors import BudgetExceededError, ConfigurationError, ProviderConnectionError, ProviderError, ResoptError
 from resopt.route.budget_accounts import Account, Accounts, Lease, Line, resets_in
 from resopt.route.budget_limit import Dollars, Limit, picodollars
 from resopt.route.budget_stage import Degrading
@@ -34,6 +34,9 @@ LONGEST: Final = 131_072
 
 _BILLED_ALL_THE_SAME: Final = frozenset({408, 504, 524})
 """Refusals by a clock somewhere on the way, which the model may have outrun."""
+
+_NEVER_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
+"""What httpx and httpx2 raise before a connection is there: nothing can have been billed."""
 
 
 class Budget:
@@ -269,6 +272,9 @@ class Reservation:
 
 def _unbilled(error: BaseException | None) -> bool:
     """Whether an error says that the call cost nothing: the provider refused it, or it never got there."""
+    cause = error.__cause__ if isinstance(error, ProviderConnectionError) and error.attempts == 1 else error
+    if type(cause).__name__ in _NEVER_SENT:
+        return True
     status = getattr(error, "status", None)
     status = getattr(error, "status_code", None) if status is None else status
     if isinstance(status, int):

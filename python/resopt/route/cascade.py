@@ -16,14 +16,16 @@ from resopt.route.router import ModelRouter
 from resopt.route.tier import Tier, is_dollars, is_seconds, is_share
 from resopt.route.verdict import Examiner
 from resopt.route.wishes import current, routing
-from resopt.stage import Prepared
+from resopt.stage import Prepared, Weighed
 from resopt.types import PICODOLLARS, Request, Response, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from resopt.route.answers import AnswerScorer
+    from resopt.route.verdict import Verdict
     from resopt.route.wishes import Wishes
+    from resopt.stage import Gate
 
 TIERS = (Tier("fast", "gpt-4o-mini"), Tier("powerful", "gpt-4o"))
 """Who is asked when no tiers are named."""
@@ -38,8 +40,9 @@ class CostAwareRouter:
     begins higher up: that is decided per request, by expected cost at equal quality. A stream is never switched: its
     request goes to the one tier that a plain router would choose.
 
-    It is a stage of the pipeline too: `AsyncOptimizer(provider, stages=[cascade])`; there checks and scorer look at the
-    answers, because a stage must not wait for a judge.
+    It is a stage of the pipeline too: `AsyncOptimizer(provider, stages=[cascade])`. There the judge is asked where its
+    verdict can still have another tier asked; the calls of a `Judge` pass the pipeline's gates and are in the request's
+    record, so it needs no `bill`.
 
     Args:
         budget_per_request: dollars that all attempts at one request may be expected to cost; None for no limit.
@@ -49,11 +52,15 @@ class CostAwareRouter:
         provider: who is asked; tiers may bring a `call` of their own.
         checks: in the order of what they cost; `resopt.route.checks.STANDARD` when None.
         scorer: an `AnswerScorer` fitted on your own labels.
-        judge: takes (question, answer, context), returns 0 to 1; may be async. Asked only what the others let pass.
+        judge: a `Judge`, or takes (question, answer, context) and returns 0 to 1; may be async. Asked only what the
+            others let pass.
         max_attempts: calls at most.
         deadline: seconds for all attempts together; None for no limit.
         router: a `ModelRouter` over the same tiers, whose score and health count; one of its own when None.
         clock: seconds, monotonic.
+        gates: what every attempt must pass, and every call of a `Judge` (a `Budget`, `Limits`); the calls of a judge
+            that is a function are the function's to reserve. An attempt that a gate stops is the end of the way up; a
+            limit that says `degrade` has a lower tier asked first. In a pipeline, its own gates count instead.
 
     Raises:
         ConfigurationError: an argument is of the wrong type or out of range.
@@ -76,6 +83,7 @@ class CostAwareRouter:
         deadline: float | None = None,
         router: ModelRouter | None = None,
         clock: Callable[[], float] = time.monotonic,
+        gates: Sequence[Gate] = (),
     ) -> None:
         if budget_per_request is not None and not is_dollars(budget_per_request):
             raise ConfigurationError(f"budget_per_request must be dollars above 0 or None, not {budget_per_request!r}")
@@ -87,16 +95,18 @@ class CostAwareRouter:
             raise ConfigurationError(f"deadline must be seconds above 0 or None, not {deadline!r}")
         self.budget = None if budget_per_request is None else round(budget_per_request * PICODOLLARS)
         self.quality_threshold = quality_threshold
-        if router is not None and (tiers is not None or prices is not None or provider is not None):
-            raise ConfigurationError("give a router, or tiers with prices and provider, not both")
-        self.router = ModelRouter(tiers or TIERS, prices=prices, provider=provider) if router is None else router
+        if router is not None and (tiers is not None or prices is not None or provider is not None or gates):
+            raise ConfigurationError("give a router, or tiers with prices, provider and gates, not both")
+        if router is None:
+            router = ModelRouter(tiers or TIERS, prices=prices, provider=provider, gates=gates)
+        self.router = router
         checks = STANDARD if checks is None else tuple(checks)
         for check in checks:
             if not isinstance(check, Check):
                 raise ConfigurationError(f"checks must be Check(name, takes, test), not {type(check).__name__}")
         self.max_attempts, self.deadline, self.clock = max_attempts, deadline, clock
         self.tiers, self.health = self.router.tiers, self.router.health
-        self.examiner = Examiner(checks, scorer, judge, self.quality_threshold)
+        self.examiner = Examiner(checks, scorer, judge, quality_threshold, self.upstream)
         self.escalations = Escalations(len(self.tiers))
         settings = (self.router.policy, self.budget, quality_threshold, max_attempts, [each.name for each in checks])
         self.policy = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
@@ -113,7 +123,8 @@ class CostAwareRouter:
             unknown), and the model that gave the answer.
 
         Raises:
-            RoutingError: no tier may serve it, or not even the cheapest fits the budget.
+            RoutingError: no tier may serve it, or not even the cheapest fits the budget per request.
+            BudgetExceededError: a gate lets no attempt pass.
             ConfigurationError: there is nobody to ask, or a budget but no price.
             ProviderError: every attempt failed.
         """
@@ -163,23 +174,54 @@ class CostAwareRouter:
         return Prepared(sent, step, mechanism=None if sent is request else "route")
 
     def again(self, request: Request, response: Response) -> Prepared | None:
-        """The next stronger model when an answer will not do. For the pipeline."""
+        """The next stronger model when an answer will not do, as far as that can be told without waiting."""
+        found = self._on_its_way(request)
+        return (
+            None if found is None else self._next(*found, request, response, self.examiner.cheaply(request, response))
+        )
+
+    async def weigh(self, request: Request, response: Response, gates: Sequence[Gate], *, blocking: bool) -> Weighed:
+        """The same with the judge, where there is a stronger model whose call fits. For the pipeline.
+
+        Raises:
+            ConfigurationError: the judge is async and the pipeline blocks.
+        """
+        found = self._on_its_way(request)
+        if found is None:
+            return Weighed()
+        climb, place = found
+        verdict = self.examiner.cheaply(request, response)
+        if self._open(climb, place, request, response, verdict) is not None:
+            verdict = await self.examiner.fully(request, response, blocking=blocking, gates=gates)
+        return Weighed(self._next(climb, place, request, response, verdict), verdict.billed)
+
+    def _on_its_way(self, request: Request) -> tuple[Climb, int] | None:
+        """The way up of what was sent, and where on it that is; None when it is on none."""
         place = next((place for place, tier in enumerate(self.tiers) if tier.model == request.model), None)
         wishes = current.get()
         if place is None or wishes.pin:
             return None
         try:
-            climb = Climb(self, request, wishes)
+            return Climb(self, request, wishes), place
         except RoutingError:  # it was left alone
             return None
-        verdict = self.examiner.cheaply(request, response)
-        failed = verdict.quality < self.quality_threshold
-        self.escalations.count(place, climb.percentile, failed=failed)
+
+    def _open(self, climb: Climb, place: int, request: Request, response: Response, verdict: Verdict) -> int | None:
+        """The tier that may be asked next, should the answer not do; None when none may."""
         above = climb.above(place)
-        if not failed or above is None or place + 1 >= self.max_attempts:
+        if above is None or place + 1 >= self.max_attempts:
             return None
         spent = self.upstream.cost(request.model, response)
-        if not climb.affords(above, None if spent is None else spent + climb.expected_below(place)):
+        spent = None if spent is None or verdict.cost is None else spent + verdict.cost
+        return above if climb.affords(above, None if spent is None else spent + climb.expected_below(place)) else None
+
+    def _next(
+        self, climb: Climb, place: int, request: Request, response: Response, verdict: Verdict
+    ) -> Prepared | None:
+        failed = verdict.quality < self.quality_threshold
+        self.escalations.count(place, climb.percentile, failed=failed)
+        above = self._open(climb, place, request, response, verdict) if failed else None
+        if above is None:
             return None
         model = self.tiers[above].model
         return Prepared(sent_to(request, model), Step("route", model, str(verdict)), mechanism="route")

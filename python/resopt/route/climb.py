@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resopt.errors import ConfigurationError, ProviderError, ProviderTimeoutError, ResoptError, RoutingError
+from resopt.errors import (
+    BudgetExceededError,
+    ConfigurationError,
+    ProviderError,
+    ProviderTimeoutError,
+    ResoptError,
+    RoutingError,
+)
 from resopt.route.asking import sent_to
 from resopt.route.attempts import Attempt, CascadeResult, best, cheapest_start, total_cost
 from resopt.route.choice import barred
@@ -37,18 +44,18 @@ class Climb:
     def __init__(self, cascade: CostAwareRouter, request: Request, wishes: Wishes) -> None:
         self._cascade, self.request = cascade, request
         self.choice = cascade.router.choose(request, wishes)
+        notes = self.choice.notes
+        self._critical = wishes.critical or (not self.choice.free and bool(notes) and notes[0].startswith("critical"))
         self.percentile = 0.5 if self.choice.percentile is None else self.choice.percentile
         out = {**cascade.router.dropped, **barred(cascade.tiers, wishes, needs_of(request), request.api)}
         health = cascade.health
         open_places = [place for place in range(len(cascade.tiers)) if place not in out]
         self._places = [place for place in open_places if not health.resting(cascade.tiers[place].model)] or open_places
         self._costs = {place: self._expected(place) for place in self._places}
-        self.place, self.start = self._begin(wishes)
+        self.place, self.start = self._begin()
 
-    def _begin(self, wishes: Wishes) -> tuple[int, str]:
-        if wishes.critical or (
-            not self.choice.free and self.choice.notes and self.choice.notes[0].startswith("critical")
-        ):
+    def _begin(self) -> tuple[int, str]:
+        if self._critical:
             return self.choice.place, "critical: the most able tier that may be asked"
         if self.request.body.get("stream"):
             return self.choice.place, "a stream is never switched: the tier that the score asks for"
@@ -68,6 +75,11 @@ class Climb:
         higher = [other for other in self._places if other > place]
         return self._cheapest(higher)[0] if higher else None
 
+    def _below(self, place: int) -> int | None:
+        """The tier to ask where a budget says that one is too dear; None when there is none below it."""
+        lower = [other for other in self._places if other < place]
+        return None if self._critical or not lower else max(lower)
+
     def expected_below(self, place: int) -> int:
         """What attempts at lower tiers are likely to have cost."""
         return sum(cost or 0 for other, cost in self._costs.items() if self.place <= other < place)
@@ -81,18 +93,27 @@ class Climb:
         """Ask until an answer will do or nothing more may be asked.
 
         Raises:
-            RoutingError: not even the first attempt fits the budget.
+            RoutingError: not even the first attempt fits the budget per request.
+            BudgetExceededError: a gate lets no attempt pass.
             ConfigurationError: there is a budget but no price, or nobody to ask.
             ProviderError: every attempt failed (or what the last tier's own call raised).
         """
         cascade = self._cascade
         self._check_first()
         cascade.router.take(self.choice, self.place)
-        started, attempts = cascade.clock(), []
+        started = cascade.clock()
+        attempts: list[Attempt] = []
         place, error, ended = self.place, None, ""
         while not ended:
             left = None if cascade.deadline is None else cascade.deadline - (cascade.clock() - started)
-            attempt, error = await self._attempt(place, left, blocking=blocking)
+            try:
+                attempt, error = await self._attempt(place, left, blocking=blocking)
+            except BudgetExceededError as refused:
+                lower = self._below(place) if refused.over == "degrade" and not attempts else None
+                if lower is None and best(attempts) is None:
+                    raise
+                place, ended = (place, "budget") if lower is None else (lower, "")
+                continue
             attempts.append(attempt)
             above = self.above(place)
             ended = self._ended(attempts, above, started)

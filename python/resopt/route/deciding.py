@@ -131,6 +131,12 @@ class Desk:
             choice.notes.append(f"scored by your labels, {self.model.mix:.0%}, and the prior")
         return choice
 
+    def cheaper(self, place: int, request: Request | None, wishes: Wishes) -> list[Tier]:
+        """The tiers below one that may serve a request as well, the most able first."""
+        needs, api = (None, None) if request is None else (needs_of(request), request.api)
+        out = {**self.dropped, **barred(self.tiers, wishes, needs, api)}
+        return [self.tiers[lower] for lower in range(place - 1, -1, -1) if lower not in out]
+
     def _session(self, request: Request | None, wishes: Wishes, choice: Choice) -> Session | None:
         """What is known of the conversation that a request continues."""
         if request is None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from resopt.route.deciding import Choice
     from resopt.route.wishes import Wishes
+    from resopt.stage import Gate
 
 DEFAULT = RoutePolicy()
 """Each tier half as often as the one below it."""
@@ -51,6 +52,8 @@ class ModelRouter:
         aliases: model names that stand for "whichever fits".
         critical: whether a request must have the most able tier.
         health: which models rest; one of its own when None.
+        gates: what every call of `route_and_execute` must pass (a `Budget`, `Limits`). A limit that says `degrade` has
+            the next lower tier asked that fits. In a pipeline, its own gates count instead.
 
     Attributes:
         policy: version of the settings, part of every key of the pipeline.
@@ -75,6 +78,7 @@ class ModelRouter:
         aliases: Sequence[str] = ("auto",),
         critical: Callable[[Request], bool] | None = None,
         health: Health | None = None,
+        gates: Sequence[Gate] = (),
     ) -> None:
         given = check_tiers(tiers)
         if policy is not None and not isinstance(policy, RoutePolicy):
@@ -87,7 +91,7 @@ class ModelRouter:
         self._critical = critical
         self._models = [tier.model for tier in self.tiers]
         self._routed = {*self._models, *(tier.model for tier in given), *aliases}
-        self.upstream = Upstream(provider, costs, self.health)
+        self.upstream = Upstream(provider, costs, self.health, gates)
         self._plain = self._desk.spending is None
         self.policy = digest(self.tiers, self.target, ",".join(sorted(self._routed)))
 
@@ -172,8 +176,10 @@ class ModelRouter:
         """
         if not isinstance(request, Request):
             return self._desk.choose(None, check_text(request), wishes, critical=False)
-        critical = self._critical is not None and bool(self._critical(request))
-        return self._desk.choose(request, request.question, wishes, critical=critical)
+        return self._desk.choose(request, request.question, wishes, critical=self._is_critical(request))
+
+    def _is_critical(self, request: Request) -> bool:
+        return self._critical is not None and bool(self._critical(request))
 
     def take(self, choice: Choice, place: int) -> None:
         """Count a decision that another has changed to the tier at `place`."""
@@ -182,15 +188,12 @@ class ModelRouter:
         self._desk.count(choice)
 
     def route_and_execute(self, query: Request | str, **wishes: Any) -> tuple[Response, str, float | None]:
-        """Route a question and ask it; blocks.
-
-        Returns:
-            The response (`.text` is the answer), the model that was asked, and the dollars it cost; None where a price
-            or the usage is unknown.
+        """Route a question and ask it, blocking: the response, the model, and its dollars (None where unknown).
 
         Raises:
             RoutingError: no tier may serve it.
             ConfigurationError: there is nobody to ask: neither a provider nor a `call` of the tier.
+            BudgetExceededError: a gate did not let it pass.
             ProviderError: no usable answer came.
         """
         with routing(**wishes):
@@ -209,12 +212,13 @@ class ModelRouter:
         text_only = not isinstance(query, Request)
         wishes = current.get() if wishes is None else wishes
         decision, place = self._decide(query if text_only else request, wishes, dry_run=False)
-        tier = Tier(name=decision.model, model=decision.model) if place is None else self.tiers[place]
-        sent = sent_to(request, decision.model)
-        response = await self.upstream.ask(tier, sent, blocking=blocking)
+        tiers = [Tier(name=decision.model, model=decision.model) if place is None else self.tiers[place]]
+        if place is not None and not (wishes.critical or self._is_critical(request)):
+            tiers += self._desk.cheaper(place, None if text_only else request, wishes)
+        response, sent = await self.upstream.ask_affordable(tiers, request, blocking=blocking)
         self.learn(sent, response)
-        cost = self.upstream.cost(tier.model, response)
-        return response, decision.model, None if cost is None else cost / PICODOLLARS
+        cost = self.upstream.cost(sent.model, response)
+        return response, sent.model, None if cost is None else cost / PICODOLLARS
 
     def fit(self, rows: Iterable[Any]) -> FitReport:
         """Learn from labelled questions of your own; 1,000 of them beat any rule, 10,000 take less than a second.

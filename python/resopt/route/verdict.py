@@ -10,12 +10,15 @@ import msgspec
 
 from resopt.errors import ConfigurationError
 from resopt.route.checks import Fault, inspect
+from resopt.types import Billed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from resopt.route.answers import AnswerScorer
+    from resopt.route.asking import Upstream
     from resopt.route.checks import Check
+    from resopt.stage import Gate
     from resopt.types import Request, Response
 
 
@@ -28,6 +31,7 @@ class Verdict(msgspec.Struct, frozen=True):
         faults: what the checks found.
         reason: the judge's, where it gave one.
         cost: picodollars that judging cost; None when it is unknown.
+        billed: the judge's calls to a model, each with its usage.
     """
 
     quality: float
@@ -35,6 +39,7 @@ class Verdict(msgspec.Struct, frozen=True):
     faults: tuple[Fault, ...] = ()
     reason: str = ""
     cost: int | None = 0
+    billed: tuple[Billed, ...] = ()
 
     def __str__(self) -> str:
         found = "; ".join(fault.why for fault in self.faults) or self.reason
@@ -47,9 +52,11 @@ class Examiner:
     Args:
         checks: in the order of what they cost.
         scorer: an `AnswerScorer`; its word replaces what the checks merely took off.
-        judge: takes (question, answer, context) and returns a number from 0 to 1, a pair of it and a reason, or
-            something with `score`, `reason` and `cost` (picodollars); None and NaN are no verdict. May be async.
+        judge: a `resopt.Judge`, or takes (question, answer, context) and returns a number from 0 to 1, a pair of it
+            and a reason, or something with `score`, `reason` and `cost` (picodollars); None and NaN are no verdict.
+            May be async.
         threshold: quality from which an answer will do.
+        upstream: whose gates the calls of a `Judge` pass, and whose prices say what they cost.
 
     Raises:
         ConfigurationError: the scorer or the judge cannot be used.
@@ -61,11 +68,13 @@ class Examiner:
         scorer: AnswerScorer | None,
         judge: Callable[..., Any] | None,
         threshold: float,
+        upstream: Upstream,
     ) -> None:
         if scorer is not None and not callable(getattr(scorer, "score", None)):
             raise ConfigurationError(f"scorer must be an AnswerScorer or None, not {type(scorer).__name__}")
-        if judge is not None and not callable(judge):
-            raise ConfigurationError(f"judge must be callable or None, not {type(judge).__name__}")
+        if judge is not None and not callable(judge) and not callable(getattr(judge, "score", None)):
+            raise ConfigurationError(f"judge must be a Judge, callable or None, not {type(judge).__name__}")
+        self._upstream = upstream
         self._checks, self._scorer, self._judge, self._threshold = tuple(checks), scorer, judge, threshold
 
     def cheaply(self, request: Request, response: Response) -> Verdict:
@@ -75,8 +84,16 @@ class Examiner:
             return Verdict(quality, "checks", faults)
         return Verdict(self._scorer.score(request.question or "", response.text), "scorer", faults)
 
-    async def fully(self, request: Request, response: Response, *, blocking: bool) -> Verdict:
+    async def fully(
+        self, request: Request, response: Response, *, blocking: bool, gates: Sequence[Gate] | None = None
+    ) -> Verdict:
         """What they say, and the judge where they have nothing against the answer.
+
+        Args:
+            request: what was asked.
+            response: what came.
+            blocking: whether the caller blocks.
+            gates: what the judge's calls pass in a pipeline, which writes them down too; outside of one, the router's.
 
         Raises:
             ConfigurationError: the judge is async and the caller blocks.
@@ -84,7 +101,8 @@ class Examiner:
         verdict = self.cheaply(request, response)
         if self._judge is None or verdict.quality < self._threshold or not response.text:
             return verdict
-        said = self._judge(request.question or "", response.text, None)
+        judge = _bench(self._judge, self._upstream.gates(blocking=blocking), gates, request, blocking=blocking)
+        said = judge(request.question or "", response.text, None)
         if python_inspect.isawaitable(said):
             if blocking:
                 close = getattr(said, "close", None)
@@ -92,11 +110,32 @@ class Examiner:
                     close()
                 raise ConfigurationError("the judge is async: use the async face of the router")
             said = await said
-        return _judged(verdict, said)
+        return self._judged(verdict, said)
+
+    def _judged(self, verdict: Verdict, said: Any) -> Verdict:
+        billed: tuple[Billed, ...] = getattr(said, "calls", ())
+        cost = getattr(said, "cost", 0)
+        for call in billed:
+            own = self._upstream.price(call.model, call.usage)
+            cost = None if cost is None or own is None else cost + own
+        return msgspec.structs.replace(_read(verdict, said), cost=cost, billed=billed)
 
 
-def _judged(verdict: Verdict, said: Any) -> Verdict:
-    cost = getattr(said, "cost", 0)
+def _bench(
+    judge: Any, own: Sequence[Gate], gates: Sequence[Gate] | None, request: Request, *, blocking: bool
+) -> Callable[..., Any]:
+    """The function that judges; of a `Judge` one whose calls pass the gates, blocking for who blocks."""
+    owner = judge if callable(getattr(judge, "score", None)) else getattr(judge, "__self__", None)
+    within = getattr(owner, "within", None)
+    if not callable(within):
+        function: Callable[..., Any] = judge if callable(judge) else judge.score
+        return function
+    held = within(own if gates is None else gates, request, bills=gates is None)
+    scoring: Callable[..., Any] = (held.blocking() if blocking else held).score
+    return scoring
+
+
+def _read(verdict: Verdict, said: Any) -> Verdict:
     reason = getattr(said, "reason", "")
     score = getattr(said, "score", said)
     if isinstance(score, tuple) and len(score) == 2:
@@ -104,5 +143,5 @@ def _judged(verdict: Verdict, said: Any) -> Verdict:
     if isinstance(score, bool):
         score = float(score)
     if not isinstance(score, int | float) or math.isnan(score):
-        return msgspec.structs.replace(verdict, cost=cost, reason="the judge had no verdict")
-    return Verdict(min(1.0, max(0.0, float(score))), "judge", verdict.faults, str(reason or ""), cost)
+        return msgspec.structs.replace(verdict, reason=f"the judge had no verdict{reason and f': {reason}'}")
+    return Verdict(min(1.0, max(0.0, float(score))), "judge", verdict.faults, str(reason or ""))

@@ -32,8 +32,12 @@ TEMPLATE_TOKENS: Final = 32
 
 _LIMITS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 _COUNTS: Final = ("n", "best_of")
-_IMAGES: Final = frozenset({"image_url", "input_image", "image"})
-_UNBOUNDED: Final = frozenset({"input_audio", "audio", "document", "file", "input_file", "container_upload"})
+_IMAGES: Final = frozenset({"image_url", "input_image", "image", "image-url"})
+_UNBOUNDED: Final = frozenset(
+    {"input_audio", "audio", "document", "file", "input_file", "container_upload"}
+    | {"audio-url", "video-url", "document-url", "uploaded-file"}
+)
+"""The second line is what pydantic-ai calls them, under `kind`; its `binary` is an image or has no bound."""
 
 
 def worst_usage(
@@ -85,10 +89,12 @@ def _media(value: Any, depth: int = 0) -> int | None:
         return None
     images = 0
     if isinstance(value, Mapping):
-        kind = value.get("type")
-        if kind in _UNBOUNDED and isinstance(kind, str):
+        kinds = [kind for kind in (value.get("type"), value.get("kind")) if isinstance(kind, str)]
+        if "binary" in kinds:
+            kinds.append("image" if str(value.get("media_type")).startswith("image/") else "file")
+        if not _UNBOUNDED.isdisjoint(kinds):
             return None
-        images = int(isinstance(kind, str) and kind in _IMAGES)
+        images = int(not _IMAGES.isdisjoint(kinds))
         value = value.values()
     elif not isinstance(value, list | tuple):
         return 0

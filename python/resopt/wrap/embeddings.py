@@ -31,6 +31,7 @@ API = "openai.embeddings"
 _LOOKED_UP = Step("cache", "hit", "every element was embedded before")
 _ASKED = Step("flight", "asked")
 _JOINED = Step("flight", "joined", "another caller was already asking")
+_SWITCHED_OFF = Step("cache", "bypass", "switched off for this user")
 
 
 def begin(door: Door, arguments: dict[str, Any]) -> Batch | None:
@@ -82,10 +83,15 @@ class Batch:
 
     def __init__(self, door: Door, asked: Asked, inputs: Sequence[Any]) -> None:
         self._pipeline = door.pipeline
-        self._asked = asked
         self._inputs = inputs
         cache = door.pipeline.cache
-        request = asked.request
+        # Switched on or off for the whole call, as for every other: an element has no user of its own.
+        blind = door.pipeline.trials.blind(asked.request)
+        self._decided = (_SWITCHED_OFF,) if blind else ()
+        if blind and asked.request.cache != "only":
+            request = msgspec.structs.replace(asked.request, cache="bypass")
+            asked = msgspec.structs.replace(asked, request=request)
+        self._asked, request = asked, asked.request
         self._requests = [msgspec.structs.replace(request, body={**request.body, "input": one}) for one in inputs]
         self._keys = [cache.key(one) for one in self._requests]
         self._found: dict[bytes, Response] = {}
@@ -94,7 +100,7 @@ class Batch:
         for position, key in enumerate(self._keys):
             if key in self._found or key in missing:
                 continue
-            stored = cache.lookup(self._requests[position], key)
+            stored = None if blind else cache.lookup(self._requests[position], key)
             if stored is None:
                 self._missing.append(position)
                 missing.add(key)
@@ -147,7 +153,7 @@ class Batch:
             asked.started,
             outcome=("bypass" if asked.request.cache == "bypass" else "miss") if first else "coalesced",
             mechanism=mechanism if first else "coalesced",
-            steps=(_ASKED if first else _JOINED,),
+            steps=(*self._decided, _ASKED if first else _JOINED),
             spared=self._usage(known) if first and known else None,
         )
         self._found.update(entries)

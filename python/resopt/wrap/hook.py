@@ -5,32 +5,58 @@ from __future__ import annotations
 import sys
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from resopt.errors import CacheMissError, ConfigurationError, InvalidRequestError, UnkeyableError
+from resopt.errors import (
+    BudgetExceededError,
+    CacheMissError,
+    ConfigurationError,
+    DeadlineError,
+    InvalidRequestError,
+    QueueFullError,
+    UnkeyableError,
+)
 from resopt.flight.reading import TaskReading, ThreadReading
 from resopt.optimizer import AsyncOptimizer
 from resopt.passage import Passage, Replay
 from resopt.streaming import Streams
 from resopt.sync import Optimizer
 from resopt.types import NO_TRACE, Request, Response, Scope
-from resopt.wrap.bodies import AsyncSource, Source, body_class
+from resopt.wrap.bodies import AsyncSource, Source, body_class, whole_reply
 from resopt.wrap.door import user_of
 from resopt.wrap.options import check_pace, current
-from resopt.wrap.wire import NO_SUCH_ANSWER, Head, RefusedError, exchanges_of, read_head, served
+from resopt.wrap.wire import (
+    NO_SUCH_ANSWER,
+    Head,
+    RefusedError,
+    embedded,
+    exchanges_of,
+    is_metered,
+    read_head,
+    served,
+    turned_away,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from types import ModuleType
 
     from resopt.cache.response import ResponseCache
     from resopt.metrics.ledger import Ledger
     from resopt.metrics.prices import PriceBook
+    from resopt.stage import Gate
 
 GENERATIONS = ("httpx2", "httpx")
 """The HTTP libraries, newest first."""
+
+_UNREAD: Final = "http.unread"
+_PASSING: Final = frozenset({"openai.embeddings", _UNREAD})
+"""What is not kept here, and only passes the gates."""
+
+_TURNED_AWAY: Final = (BudgetExceededError, QueueFullError, DeadlineError)
+"""What gates say no with."""
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -55,10 +81,12 @@ class Hook:
         cache: as for `resopt.wrap`.
         prices: as for `resopt.wrap`.
         ledger: as for `resopt.wrap`.
+        gates: as for `resopt.wrap`.
         replay_pace: seconds between the events of a stream that is served from memory.
 
     Attributes:
         resopt: the optimizer.
+        metered: whether there are gates, which what only costs money must pass too.
     """
 
     def __init__(
@@ -68,11 +96,13 @@ class Hook:
         cache: ResponseCache | None,
         prices: PriceBook | Mapping[str, Any] | None,
         ledger: Ledger | None,
+        gates: Sequence[Gate],
         replay_pace: float,
     ) -> None:
         self._pace = check_pace(replay_pace)
         kind = Optimizer if blocking else AsyncOptimizer
-        self.resopt = kind(_Below(), cache=cache, prices=prices, ledger=ledger)
+        self.resopt = kind(_Below(), cache=cache, prices=prices, ledger=ledger, gates=gates)
+        self.metered = bool(gates)
         self._pipeline = self.resopt if isinstance(self.resopt, AsyncOptimizer) else self.resopt.pipeline
         self._blocking = blocking
 
@@ -99,12 +129,24 @@ class Hook:
             ttl=given.ttl,
             cache=given.cache,
         )
+        if api in _PASSING:
+            return Exchange(msgspec.structs.replace(request, cache="bypass"), None, started)
         try:
             key = None if given.cache == "bypass" else self._pipeline.cache.key(request)
         except UnkeyableError as error:  # what works without resopt must work with it
             self._pipeline.accounts.skip("key", error)
             request, key = msgspec.structs.replace(request, cache="bypass"), None
         return Exchange(request, key, started)
+
+    def unread(self, method: str, path: str) -> Exchange | None:
+        """A request whose body nobody has seen: where it costs money, the gates are to say whether it may pass."""
+        if not self.metered or not is_metered(method, path):
+            return None
+        given = current.get()
+        scope = Scope(tenant=given.tenant, user=given.user)
+        return Exchange(
+            Request(body={}, api=_UNREAD, scope=scope, tags=given.tags, cache="bypass"), None, perf_counter()
+        )
 
     def skip(self, stage: str, error: Exception) -> None:
         """Count what could not be done; the request goes on without it."""
@@ -118,6 +160,8 @@ class Hook:
         send: Callable[[], Awaitable[Any]],
     ) -> Any:
         """A response to an exchange: of memory, of one that is in the air, or by `send()`."""
+        if exchange.request.api in _PASSING:
+            return await self._passed(module, exchange, send)
         mine: list[Any] = []
         source = Source if self._blocking else AsyncSource
 
@@ -138,6 +182,8 @@ class Hook:
             head, passage = refused.head, Replay([refused.content], NO_TRACE)
         except CacheMissError:
             return self._no_such_answer(module)
+        except _TURNED_AWAY as error:
+            return self._turned_away(module, error)
         if mine:
             headers, extensions = mine[0].headers, {**mine[0].extensions}
         else:
@@ -145,6 +191,29 @@ class Hook:
             headers, extensions = served(head, age), head.extensions
         extensions["resopt"] = passage
         return module.Response(head.status, headers=headers, extensions=extensions, stream=self._body(module, passage))
+
+    async def _passed(self, module: ModuleType, exchange: Exchange, send: Callable[[], Awaitable[Any]]) -> Any:
+        """The reply to what is not kept here but passes the gates; read whole where it says what it cost."""
+        came: list[Any] = []
+
+        async def ask(request: Request) -> Response:
+            reply = await send()
+            if request.api == _UNREAD:
+                came.append(reply)
+                return Response(text="", model="")
+            content = reply.read() if self._blocking else await reply.aread()
+            came.append(whole_reply(module, reply, blocking=self._blocking))
+            if reply.status_code >= 300:
+                raise RefusedError(Head.of(reply), content)
+            return embedded(request.model, content)
+
+        try:
+            await self._pipeline.ask(exchange.request, exchange.started, ask)
+        except RefusedError:
+            pass
+        except _TURNED_AWAY as error:
+            return self._turned_away(module, error)
+        return came[-1]
 
     async def _first(self, passage: Passage | Replay) -> bytes:
         if isinstance(passage, Passage):
@@ -165,6 +234,10 @@ class Hook:
         headers = {"content-type": "application/json", "x-should-retry": "false", "x-resopt": "miss"}
         passage = Replay([NO_SUCH_ANSWER], NO_TRACE)
         return module.Response(504, headers=headers, stream=self._body(module, passage))
+
+    def _turned_away(self, module: ModuleType, error: Exception) -> Any:
+        status, headers, content = turned_away(error)
+        return module.Response(status, headers=headers, stream=self._body(module, Replay([content], NO_TRACE)))
 
 
 def generation_of(made: Any) -> str | None:

@@ -20,11 +20,12 @@ from resopt.wrap.hook import Exchange, Hook, module_of
 from resopt.wrap.wire import api_of, form_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from resopt.cache.response import ResponseCache
     from resopt.metrics.ledger import Ledger
     from resopt.metrics.prices import PriceBook
+    from resopt.stage import Gate
     from resopt.streaming import Streams
 
 _MODE = "x-stainless-raw-response"
@@ -35,6 +36,7 @@ def middleware(
     cache: ResponseCache | None = None,
     prices: PriceBook | Mapping[str, Any] | None = None,
     ledger: Ledger | None = None,
+    gates: Sequence[Gate] = (),
     replay_pace: float = 0.0,
 ) -> Any:
     """Middleware for `Anthropic(middleware=[…])` and `AsyncAnthropic`, which answers `messages` from memory.
@@ -46,13 +48,15 @@ def middleware(
         cache: a `ResponseCache`; one with the defaults (1 hour, 1,000 answers) when None. Several may share one.
         prices: a `PriceBook`, or a mapping of model to (input, output) dollars per million tokens.
         ledger: where records go; a new one with `prices` when None.
+        gates: what every call upstream must pass, as for `SyncTransport`: what is sent stays as it is, so a limit that
+            says `degrade` rejects. Put the middleware last then, that each attempt of the others passes them.
         replay_pace: seconds between the events of a stream that is served from memory; 0 sends them at once.
 
     Raises:
         ConfigurationError: an argument is of the wrong type.
         MissingExtraError: anthropic is not installed, or too old to have middleware.
     """
-    return _class()(cache=cache, prices=prices, ledger=ledger, replay_pace=replay_pace)
+    return _class()(cache=cache, prices=prices, ledger=ledger, gates=gates, replay_pace=replay_pace)
 
 
 class _Face:
@@ -60,12 +64,12 @@ class _Face:
 
     _resopt_hook = True
 
-    def __init__(self, *, cache: Any, prices: Any, ledger: Any, replay_pace: float) -> None:
-        blocking = _Side(blocking=True, cache=cache, prices=prices, ledger=ledger, replay_pace=replay_pace)
+    def __init__(self, *, cache: Any, prices: Any, ledger: Any, **settings: Any) -> None:
+        blocking = _Side(blocking=True, cache=cache, prices=prices, ledger=ledger, **settings)
         self.resopt = blocking.hook.resopt
         shared = {"cache": self.resopt.cache, "ledger": self.resopt.ledger, "prices": None}
         self._blocking = blocking
-        self._async = _Side(blocking=False, replay_pace=replay_pace, **shared)
+        self._async = _Side(blocking=False, **settings, **shared)
 
     def handle(self, request: Any, call_next: Callable[[Any], Any]) -> Any:
         """Answer one attempt of a blocking client."""

@@ -12,31 +12,36 @@ from resopt.wrap.hook import Hook, generation_of, module_of
 from resopt.wrap.wire import api_of, form_of, json_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
     from typing import Self
 
     from resopt.cache.response import ResponseCache
     from resopt.metrics.ledger import Ledger
     from resopt.metrics.prices import PriceBook
+    from resopt.stage import Gate
     from resopt.streaming import Streams
     from resopt.wrap.hook import Exchange
 
 
 class Transport:
-    """What both transports share.
-
-    Args:
-        wrapped: the transport below.
-        module: the HTTP library.
-        blocking: whether it is the blocking one.
-        settings: those of `Hook`.
-    """
+    """What both transports share: all but how one waits. `SyncTransport` says what the arguments are."""
 
     _BELOW: str
     _DUTY: str
+    _BLOCKING: bool
 
-    def __init__(self, wrapped: Any, module: ModuleType | None, *, blocking: bool, **settings: Any) -> None:
+    def __init__(
+        self,
+        wrapped: Any = None,
+        *,
+        module: ModuleType | None = None,
+        cache: ResponseCache | None = None,
+        prices: PriceBook | Mapping[str, Any] | None = None,
+        ledger: Ledger | None = None,
+        gates: Sequence[Gate] = (),
+        replay_pace: float = 0.0,
+    ) -> None:
         if wrapped is not None and not callable(getattr(wrapped, self._DUTY, None)):
             raise ConfigurationError(
                 f"{type(self).__name__} wraps a transport with {self._DUTY}(), not {type(wrapped).__name__}"
@@ -44,7 +49,9 @@ class Transport:
         name = None if wrapped is None else generation_of(wrapped)
         if module is not None and name is not None and module.__name__ != name:
             raise ConfigurationError(f"the wrapped transport is of {name}, not of {module.__name__}")
-        self._hook = Hook(blocking=blocking, **settings)
+        self._hook = Hook(
+            blocking=self._BLOCKING, cache=cache, prices=prices, ledger=ledger, gates=gates, replay_pace=replay_pace
+        )
         self._wrapped = wrapped
         self._module: Any = module_of(wrapped) if module is None and name is not None else module
         self._streams: Streams | None = None
@@ -69,9 +76,9 @@ class Transport:
         try:
             content = request.content
         except module.RequestNotRead:  # sent piece by piece
-            return None
+            return self._hook.unread(request.method, request.url.path)
         headers = request.headers
-        found = api_of(request.method, request.url.path, lambda: json_of(content))
+        found = api_of(request.method, request.url.path, lambda: json_of(content), metered=self._hook.metered)
         if found is None:
             return None
         api, body = found
@@ -108,6 +115,11 @@ class SyncTransport(Transport):
         cache: a `ResponseCache`; one with the defaults (1 hour, 1,000 answers) when None. Several may share one.
         prices: a `PriceBook`, or a mapping of model to (input, output) dollars per million tokens.
         ledger: where records go; a new one with `prices` when None.
+        gates: what every call upstream must pass, in this order (`resopt.stage.Gate`): a `Budget`, `Limits`. Streams,
+            embeddings and each retry of a client library pass them too. What a transport sends is what its client
+            wrote, so a limit that says `degrade` rejects here. Who is turned away gets a reply of status 429 that tells
+            client libraries not to try again; so does a request for an answer whose body is sent piece by piece, for
+            nobody can say what it costs.
         replay_pace: seconds between the events of a stream that is served from memory; 0 sends them at once.
 
     Raises:
@@ -116,26 +128,7 @@ class SyncTransport(Transport):
 
     _BELOW = "HTTPTransport"
     _DUTY = "handle_request"
-
-    def __init__(
-        self,
-        wrapped: Any = None,
-        *,
-        module: ModuleType | None = None,
-        cache: ResponseCache | None = None,
-        prices: PriceBook | Mapping[str, Any] | None = None,
-        ledger: Ledger | None = None,
-        replay_pace: float = 0.0,
-    ) -> None:
-        super().__init__(
-            wrapped,
-            module,
-            blocking=True,
-            cache=cache,
-            prices=prices,
-            ledger=ledger,
-            replay_pace=replay_pace,
-        )
+    _BLOCKING = True
 
     def handle_request(self, request: Any) -> Any:
         """Answer a request, as every transport of httpx2 and httpx does."""
@@ -172,26 +165,7 @@ class AsyncTransport(Transport):
 
     _BELOW = "AsyncHTTPTransport"
     _DUTY = "handle_async_request"
-
-    def __init__(
-        self,
-        wrapped: Any = None,
-        *,
-        module: ModuleType | None = None,
-        cache: ResponseCache | None = None,
-        prices: PriceBook | Mapping[str, Any] | None = None,
-        ledger: Ledger | None = None,
-        replay_pace: float = 0.0,
-    ) -> None:
-        super().__init__(
-            wrapped,
-            module,
-            blocking=False,
-            cache=cache,
-            prices=prices,
-            ledger=ledger,
-            replay_pace=replay_pace,
-        )
+    _BLOCKING = False
 
     async def handle_async_request(self, request: Any) -> Any:
         """Answer a request, as every async transport of httpx2 and httpx does."""

@@ -8,6 +8,7 @@ whether it is a good answer.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,11 +16,12 @@ import msgspec
 
 from resopt.errors import ProviderError
 from resopt.providers.dialect import Dialect, UnusableReplyError, dialect_of
+from resopt.types import Response, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from resopt.types import Request, Response
+    from resopt.types import Request
 
 _APIS: Final = (
     ("/chat/completions", "openai.chat", "messages"),
@@ -27,6 +29,9 @@ _APIS: Final = (
     ("/messages", "anthropic.messages", "messages"),
 )
 """By end of the path: the API, and a field without which a body is none of it (threads have messages too)."""
+
+_METERED: Final = (("/embeddings", "openai.embeddings", "input"),)
+"""What is not kept here, but costs money: where there are gates it passes them."""
 
 _OF_ONE_CALLER: Final = frozenset(
     {
@@ -50,6 +55,13 @@ NO_SUCH_ANSWER: Final = (
     b'{"error":{"type":"resopt_cache_miss","code":"resopt_cache_miss","param":null,'
     b'"message":"no stored answer fits, and cache=\'only\' forbids asking the provider"}}'
 )
+
+
+_CODES: Final = {
+    "BudgetExceededError": b"budget_exceeded",
+    "DeadlineError": b"deadline",
+    "QueueFullError": b"queue_full",
+}
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True):
@@ -110,21 +122,56 @@ class RefusedError(ProviderError):
         self.head, self.content = head, content
 
 
-def api_of(method: str, path: str, read: Callable[[], Any]) -> tuple[str, dict[str, Any]] | None:
+def api_of(
+    method: str, path: str, read: Callable[[], Any], *, metered: bool = False
+) -> tuple[str, dict[str, Any]] | None:
     """API and body of a request for an answer; None for any other request.
 
     Args:
         method: of the request.
         path: of its URL.
         read: gives the body, decoded; called when the path is one of ours.
+        metered: whether what only costs money counts too (embeddings).
     """
     if method.upper() != "POST":
         return None
-    for end, api, field in _APIS:
+    for end, api, field in (*_APIS, *_METERED) if metered else _APIS:
         if path.endswith(end):
             body = read()
             return (api, body) if isinstance(body, dict) and field in body else None
     return None
+
+
+def is_metered(method: str, path: str) -> bool:
+    """Whether a request costs money, by its method and path alone."""
+    return method.upper() == "POST" and path.endswith(tuple(end for end, _, _ in (*_APIS, *_METERED)))
+
+
+def embedded(model: str, content: bytes) -> Response:
+    """What a reply with embeddings says of what it cost."""
+    usage = (json_of(content) or {}).get("usage") or {}
+    tokens = usage.get("prompt_tokens")
+    billed = Usage(input_tokens=tokens) if isinstance(tokens, int) else None
+    return Response(text="embedding", model=model, usage=billed)
+
+
+def turned_away(error: Exception) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of the reply to a request that a gate did not let pass.
+
+    The header keeps the SDKs from asking again: what a budget forbids it forbids a second later too.
+    """
+    words = msgspec.json.encode(str(error))
+    content = (
+        b'{"error":{"type":"resopt_turned_away","code":"resopt_'
+        + _CODES.get(type(error).__name__, b"gate_closed")
+        + b'","param":null,"message":'
+        + words
+        + b"}}"
+    )
+    headers = [(b"content-type", b"application/json"), (b"x-should-retry", b"false"), (b"x-resopt", b"turned away")]
+    if (seconds := getattr(error, "resets_in", None)) is not None:
+        headers.append((b"retry-after", str(math.ceil(seconds)).encode()))
+    return 429, headers, content
 
 
 def json_of(content: bytes) -> Any:
@@ -163,6 +210,8 @@ class Exchanges:
         Raises:
             UnusableReplyError: it is none, or did not end cleanly.
         """
+        if not events:  # everybody left before the head came
+            raise UnusableReplyError("nothing came")
         head, content = read_head(events[0]), b"".join(events[1:])
         if head.status != 200:
             raise UnusableReplyError(f"status {head.status}")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from resopt.quality.feedback import Feedback
     from resopt.rollout.buckets import Rollout
     from resopt.rollout.experiment import Experiment
+    from resopt.rollout.shadow import Shadow
     from resopt.stage import Gate, Stage
     from resopt.types import Request, Response
 
@@ -48,7 +49,7 @@ def wrap(
     stages: Sequence[Stage] = (),
     gates: Sequence[Gate] = (),
     rollout: Rollout | None = None,
-    experiments: Sequence[Experiment] = (),
+    experiments: Sequence[Experiment | Shadow] = (),
     quality: Feedback | None = None,
     replay_pace: float = 0.0,
 ) -> C:
@@ -68,7 +69,7 @@ def wrap(
         stages: what may change what is sent upstream, in this order (`resopt.stage.Stage`); not for embeddings.
         gates: what every call upstream must pass, in this order (`resopt.stage.Gate`).
         rollout: for which share of users stages are on.
-        experiments: what is tried out; each switches its stage.
+        experiments: what is tried out, as for `AsyncOptimizer`.
         quality: collects feedback (`client.resopt.feedback(…)`), with guardrails if any.
         replay_pace: seconds between the events of a stream that is served from memory; 0 sends them at once.
 

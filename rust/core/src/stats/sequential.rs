@@ -4,10 +4,11 @@
 //! A fixed-horizon test looked at 50 times raises a false alarm in a third of all experiments. What is here bounds the
 //! chance that it *ever* does, so that a rollout may be watched after every answer and stopped at once.
 
+use super::harm::Harm;
 use crate::error::Error;
 
 /// Numbers in a saved [`SequentialTest`].
-pub const TEST_STATE: usize = 8;
+pub const TEST_STATE: usize = 12;
 
 /// Numbers in a saved [`Floor`] before those of its bets.
 const FLOOR_HEAD: usize = 4;
@@ -59,8 +60,10 @@ pub struct SequentialTest {
     warm_up: f64,
     paired: bool,
     arms: [Moments; 2],
-    /// Largest log Λ of all looks at which the difference was negative, and positive.
-    evidence: [f64; 2],
+    /// Largest log Λ of all looks.
+    evidence: f64,
+    /// Evidence that the second mean is lower, and higher.
+    harm: [Harm; 2],
 }
 
 impl SequentialTest {
@@ -77,7 +80,8 @@ impl SequentialTest {
             warm_up: f64::from(warm_up.max(2)),
             paired,
             arms: [Moments::default(); 2],
-            evidence: [0.0; 2],
+            evidence: 0.0,
+            harm: [Harm::default(); 2],
         })
     }
 
@@ -95,9 +99,11 @@ impl SequentialTest {
         }
         self.arms[usize::from(second)].add(value);
         if self.ready() {
-            let log_ratio = self.log_ratio();
-            let side = &mut self.evidence[usize::from(self.difference() > 0.0)];
-            *side = side.max(log_ratio);
+            self.evidence = self.evidence.max(self.log_ratio());
+            let (variance, difference, spread) = (self.variance(), self.difference(), self.spread);
+            let [lower, higher] = &mut self.harm;
+            lower.look(-difference, variance, spread);
+            higher.look(difference, variance, spread);
         }
         Ok(())
     }
@@ -123,16 +129,14 @@ impl SequentialTest {
     /// Always-valid p-value that there is no difference: the least of all looks.
     #[must_use]
     pub fn p_value(&self) -> f64 {
-        (-self.evidence[0].max(self.evidence[1])).exp().min(1.0)
+        (-self.evidence).exp().min(1.0)
     }
 
-    /// Always-valid p-value that the second mean is not lower (false), or not higher (true), than the first.
-    ///
-    /// Without a difference the two directions are equally likely, hence the half.
+    /// Always-valid p-value that the second mean is not lower (false), or not higher (true), than the first: by the
+    /// bets of [`Harm`], which see a move of `spread` sooner than the two-sided test.
     #[must_use]
     pub fn p_one_sided(&self, higher: bool) -> f64 {
-        let evidence = self.evidence[usize::from(higher)];
-        if evidence > 0.0 { 0.5 * (-evidence).exp() } else { 1.0 }
+        (-self.harm[usize::from(higher)].evidence).exp().min(1.0)
     }
 
     /// The difference plus and minus this holds the true one, at all looks together, with probability `1 - alpha`.
@@ -156,7 +160,7 @@ impl SequentialTest {
     /// The test as numbers, see [`TEST_STATE`].
     #[must_use]
     pub fn state(&self) -> [f64; TEST_STATE] {
-        let [first, second] = self.arms;
+        let ([first, second], [lower, higher]) = (self.arms, self.harm);
         [
             first.count,
             first.mean,
@@ -164,8 +168,12 @@ impl SequentialTest {
             second.count,
             second.mean,
             second.squares,
-            self.evidence[0],
-            self.evidence[1],
+            self.evidence,
+            lower.evidence,
+            lower.settled,
+            higher.evidence,
+            higher.settled,
+            self.spread,
         ]
     }
 
@@ -176,9 +184,12 @@ impl SequentialTest {
     pub fn restore(&mut self, state: &[f64]) -> Result<(), Error> {
         let fits = state.len() == TEST_STATE
             && state.iter().all(|number| number.is_finite())
-            && [0, 2, 3, 5, 6, 7].iter().all(|&place| state[place] >= 0.0);
+            && [0, 2, 3, 5, 6, 7, 9].iter().all(|&place| state[place] >= 0.0)
+            && [8, 10].iter().all(|&place| [-1.0, 0.0, 1.0].contains(&state[place]))
+            && (state[11] - self.spread).abs() < f64::EPSILON;
         if !fits {
-            return Err(refused(format!("{TEST_STATE} finite numbers make the state of a test")));
+            let wanted = format!("{TEST_STATE} finite numbers, of a test of the same spread, make the state of a test");
+            return Err(refused(wanted));
         }
         let arm = |at: usize| Moments {
             count: state[at],
@@ -186,7 +197,12 @@ impl SequentialTest {
             squares: state[at + 2],
         };
         self.arms = [arm(0), arm(3)];
-        self.evidence = [state[6], state[7]];
+        self.evidence = state[6];
+        let harm = |at: usize| Harm {
+            evidence: state[at],
+            settled: state[at + 1],
+        };
+        self.harm = [harm(7), harm(9)];
         Ok(())
     }
 
