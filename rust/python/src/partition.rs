@@ -5,7 +5,7 @@ use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use resopt_core::error::Error;
-use resopt_core::semantic::calibrate::{Policy, Profile, Standing, Verdict};
+use resopt_core::semantic::calibrate::{Basis, Policy, Profile, Standing, Verdict};
 use resopt_core::semantic::guard::Guards;
 use resopt_core::semantic::partition::{Decision as CoreDecision, Judge, Options, Partition as Core};
 
@@ -209,7 +209,8 @@ impl Partition {
             profile: self::profile(py, profile)?,
             max_wrong: max_wrong_hits,
             similarity_threshold,
-            verified: judge != Judge::Nobody,
+            // The partition sets it from the two above.
+            basis: Basis::Bundled,
             audit_rate,
             miss_rate,
         };

@@ -15,6 +15,7 @@ mod bytes;
 mod drift;
 mod evidence;
 mod floor;
+mod prior;
 mod regression;
 
 use drift::Drift;
@@ -46,10 +47,23 @@ const QUESTIONS_PER_CHOICE: u32 = 128;
 pub enum Profile {
     /// `p >= .97`, no content word unmatched, the same question word; the last two also when warm.
     Strict,
-    /// `p >= .95`, or `p >= .90` with no content word unmatched and the same question word.
+    /// `p >= .95`.
     Balanced,
     /// `p >= .90`, and never served as it is: the answer is rewritten for the new question.
     Eager,
+}
+
+/// Whose cosines and opinions a candidate's probability is made of, which says what it starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The bundled embedder's and the bundled verifier's.
+    Bundled,
+    /// An unknown embedder's and the bundled verifier's.
+    BundledVerifier,
+    /// Any embedder's and the opinion of the caller's verifier.
+    OwnVerifier,
+    /// Any embedder's, and nobody's opinion.
+    Unverified,
 }
 
 /// What a namespace may do.
@@ -61,8 +75,8 @@ pub struct Policy {
     pub max_wrong: f64,
     /// Floor on the cosine where there is no verifier.
     pub similarity_threshold: f32,
-    /// Whether a verifier gives an opinion.
-    pub verified: bool,
+    /// What a candidate's probability is made of.
+    pub basis: Basis,
     /// Share of hits that are audited, and of misses with a candidate that are labelled.
     pub audit_rate: f64,
     /// Share of misses with a candidate that are labelled.
@@ -70,6 +84,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Whether a verifier gives an opinion.
+    fn is_verified(&self) -> bool {
+        self.basis != Basis::Unverified
+    }
+
     fn check(&self) -> Result<(), Error> {
         for (name, value) in [
             ("max_wrong_hits", self.max_wrong),
@@ -180,7 +199,7 @@ impl Calibrator {
         let bound = Bound::new(alpha, policy.audit_rate.clamp(1e-4, 1.0))?;
         Ok(Self {
             policy,
-            regression: Regression::new(evidence::prior(policy.verified)),
+            regression: Regression::new(prior::prior(policy.basis)),
             window: Window::default(),
             drift: Drift::default(),
             life: bound.clone(),
@@ -230,7 +249,7 @@ impl Calibrator {
     pub fn verdict(&self, best: &Evidence, probability: f32, strict: bool) -> Verdict {
         let profile = if strict { Profile::Strict } else { self.policy.profile };
         let serves = match self.standing {
-            Standing::Cold => (!self.policy.verified || probability >= COLD_LEAST) && self.cold(best, profile),
+            Standing::Cold => (!self.policy.is_verified() || probability >= COLD_LEAST) && self.cold(best, profile),
             Standing::Warm => probability >= self.floor && (profile != Profile::Strict || alike(best)),
             Standing::Drifted | Standing::Overspent => false,
         };
@@ -241,15 +260,15 @@ impl Calibrator {
         }
     }
 
+    /// Whether the profile serves a candidate by the shipped prior, which a few labels do not move.
     fn cold(&self, best: &Evidence, profile: Profile) -> bool {
-        let probability = best.opinion.probability;
-        if !self.policy.verified {
+        if !self.policy.is_verified() {
             return best.cosine >= self.policy.similarity_threshold && (profile != Profile::Strict || alike(best));
         }
+        let probability = self.regression.shipped(&best.features());
         match profile {
             Profile::Strict => probability >= 0.97 && alike(best),
-            // Alike pairs at .90 are wrong less often than any at .95 (notes/embedding.md: by label 23 against 28 %).
-            Profile::Balanced => probability >= 0.95 || (probability >= 0.90 && alike(best)),
+            Profile::Balanced => probability >= 0.95,
             Profile::Eager => probability >= 0.90,
         }
     }

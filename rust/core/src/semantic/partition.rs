@@ -17,7 +17,7 @@ use bars::Bars;
 pub use decision::{Candidate, Decision};
 use groups::Groups;
 
-use super::calibrate::{Calibrator, Evidence, History, Lesson, Policy, Verdict};
+use super::calibrate::{Basis, Calibrator, Evidence, History, Lesson, Policy, Verdict};
 use super::guard::{self, Guards, Question};
 use super::verify::{Encoded, Opened, Opinion, Verifier};
 use crate::error::Error;
@@ -53,7 +53,7 @@ pub struct Options {
     pub dimensions: Option<usize>,
     /// Who verifies.
     pub judge: Judge,
-    /// What it may do; `verified` is set from `judge`.
+    /// What it may do; its basis is set from `judge` and `dimensions`.
     pub policy: Policy,
     /// Probability that a bound is ever wrong.
     pub alpha: f64,
@@ -101,7 +101,12 @@ impl Partition {
     /// `InvalidArgument` when an option is out of range, `Damaged` when a bundled file is.
     pub fn new(options: Options) -> Result<Self, Error> {
         let policy = Policy {
-            verified: options.judge != Judge::Nobody,
+            basis: match options.judge {
+                Judge::Bundled if options.dimensions.is_none() => Basis::Bundled,
+                Judge::Bundled => Basis::BundledVerifier,
+                Judge::Own => Basis::OwnVerifier,
+                Judge::Nobody => Basis::Unverified,
+            },
             ..options.policy
         };
         let index = IndexOptions {

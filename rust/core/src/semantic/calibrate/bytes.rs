@@ -21,7 +21,7 @@ impl Calibrator {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 * 1024);
         out.extend_from_slice(&MAGIC);
-        out.push(u8::from(self.policy.verified));
+        out.push(u8::from(self.policy.is_verified()));
         let standing = STANDINGS.iter().position(|&standing| standing == self.standing);
         out.push(standing.and_then(|at| u8::try_from(at).ok()).unwrap_or(0));
         out.extend_from_slice(&self.floor.to_le_bytes());
@@ -87,7 +87,7 @@ impl Calibrator {
 
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
         let [verified, standing] = reader.take()?;
-        if (verified == 1) != self.policy.verified {
+        if (verified == 1) != self.policy.is_verified() {
             return Err(corrupt("one was learned with a verifier, the other without"));
         }
         let standing = STANDINGS.get(usize::from(standing));
