@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUST_SOURCES := Cargo.toml $(shell find rust -name '*.rs' -o -name 'Cargo.toml' -not -path '*/target/*')
 
-.PHONY: help demo test check bench matrix fuzz fuzz-tokens clean
+.PHONY: help demo test check bench matrix fuzz fuzz-tokens neon clean
 
 help:
 	@echo "make demo   a day of a support chatbot with and without resopt, over real HTTP, no keys, no network"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench  benchmarks against the libraries people use today (installs them)"
 	@echo "make matrix drop-in and integration tests with each generation of the client libraries (installs them)"
 	@echo "make fuzz   a minute of fuzzing the store against its reference model"
+	@echo "make neon   the core's tests as an ARM processor would run them, where a cross compiler and QEMU are installed"
 	@echo "make fuzz-tokens  a minute (FUZZ_SECONDS) of holding the tokenizers against tiktoken"
 
 # One build of the extension serves everything; it is made again when Rust or the package metadata changes.
@@ -75,6 +76,17 @@ fuzz:
 FUZZ_SECONDS ?= 60
 fuzz-tokens: $(READY)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python tests/token_texts.py
+
+# ARM code on another processor; CONTRIBUTING.md says how to get the tools. `make neon NEON_TESTS=` takes all tests.
+ARM := aarch64-unknown-linux-gnu
+NEON_TESTS ?= --lib --test vector_index --test partition
+neon:
+	@if command -v qemu-aarch64 >/dev/null && command -v aarch64-linux-gnu-gcc >/dev/null \
+	&& ls "$$(rustc --print target-libdir --target $(ARM))"/libstd-* >/dev/null 2>&1; then \
+	  CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	  CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
+	  cargo test --locked --target $(ARM) --package resopt-core $(NEON_TESTS); \
+	else echo "make neon: skipped, it needs qemu-aarch64, aarch64-linux-gnu-gcc and Rust's library for $(ARM)"; fi
 
 clean:
 	rm -rf $(VENV) $(MATRIX) target rust/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -60,6 +60,56 @@ def test_profiles(profile, verdict):
     assert partition.decide("What is the capital city in France these days?", record=False).verdict in {"miss", verdict}
 
 
+def alike(candidate):
+    return candidate["signals"]["extra"] == 0 and candidate["signals"]["question_same"] == 1
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_cold_a_profile_is_a_point_of_the_probability_that_it_shows(own):
+    chance, verdicts = random.Random(3), set()
+    for profile in ("strict", "balanced", "eager"):
+        partition = Partition(profile=profile, verifier="own" if own else "bundled", audit_rate=0.0, miss_rate=0.0)
+        for turn, (text, _) in enumerate(stream(2, 700)):
+            if own:
+                nominated = partition.nominate(text)
+                said = [chance.uniform(0.85, 0.998) for _ in nominated.candidates]
+                decision = partition.settle(nominated, said)
+                shown = [candidate["probability"] for candidate in decision.candidates]
+                assert shown == pytest.approx(said, abs=1e-4)  # taken at its word
+            else:
+                decision = partition.decide(text)
+            partition.insert(turn, text)
+            if decision.best is None:
+                continue
+            (best,) = (candidate for candidate in decision.candidates if candidate["id"] == decision.best)
+            least = {"strict": 0.97, "balanced": 0.95, "eager": 0.90}[profile]
+            if abs(decision.probability - least) < 1e-6:
+                continue  # rounded to 32 bits for showing
+            serves = decision.probability >= least and (profile != "strict" or alike(best))
+            assert (decision.verdict != "miss") == serves
+            verdicts.add((profile, decision.verdict))
+    assert verdicts == {
+        (profile, verdict)
+        for profile, hit in (("strict", "serve"), ("balanced", "serve"), ("eager", "rewrite"))
+        for verdict in ("miss", hit)
+    }
+
+
+def test_words_and_nearness_count_beside_the_verifier():
+    """Of two that the verifier likes as much, the one with a word left over is less likely to fit."""
+    shifts = {True: [], False: []}
+    partition = Partition(audit_rate=0.0, miss_rate=0.0)
+    for turn, (text, _) in enumerate(stream(2, 700)):
+        for candidate in partition.decide(text, record=False).candidates:
+            if not candidate["reasons"] and 0.01 < candidate["verified"] < 0.999:
+                shift = math.log(candidate["probability"] / (1 - candidate["probability"]))
+                shift -= math.log(candidate["verified"] / (1 - candidate["verified"]))
+                shifts[alike(candidate)].append(shift)
+        partition.insert(turn, text)
+    assert min(len(found) for found in shifts.values()) > 10
+    assert np.median(shifts[True]) > np.median(shifts[False]) + 0.3
+
+
 def test_deciding_without_recording_changes_nothing_and_explains_refusals():
     partition = Partition(seed=1)
     partition.insert(1, "How do I send 5 euros?")

@@ -1101,8 +1101,9 @@ class Partition:
         dimensions: numbers in vectors of your own embedder; None for the bundled one.
         verifier: "bundled"; "own", whose probabilities you give to `settle` after `nominate`; or "none".
         profile: cold, "strict" serves at p >= .97 with no content word unmatched and the same question word (the last
-            two also when warm), "balanced" at p >= .95 or at p >= .90 under these two conditions, "eager" at p >= .90
-            and only for rewriting.
+            two also when warm), "balanced" at p >= .95, "eager" at p >= .90 and only for rewriting. p is the calibrated
+            probability as shipped: made of the verifier's opinion, the bundled embedder's cosine and comparisons of
+            words; a verifier of your own is taken at its word.
         max_wrong_hits: the budget, a share of the answers served, above 0.
         similarity_threshold: floor on the cosine when cold and without a verifier.
         audit_rate: share of hits that are audited; the bound counts hits as wrong when it is 0.

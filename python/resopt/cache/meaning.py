@@ -217,8 +217,7 @@ class Meaning:
         (best,) = (candidate for candidate in decision.candidates if candidate["id"] == decision.best)
         if self.opinions.kind == "none":
             return bool(best["cosine"] >= self.broad)
-        said = best["verified"] if decision.standing == "cold" else best["probability"]
-        return said is not None and said >= self.broad
+        return best["probability"] is not None and best["probability"] >= self.broad
 
     async def _rewritten(
         self, cache: ResponseCache, request: Request, matter: Matter, upstream: Upstream

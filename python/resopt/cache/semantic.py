@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from resopt.types import Response
 
 Profile = Literal["strict", "balanced", "eager"]
-"""How careful a namespace is before it has labels of its own: `strict` serves from a probability of .97 and only where
-no content word is left over, `balanced` from .95, or from .90 where nothing is left over and the question word is the
-same, `eager` from .90 and then only rewritten."""
+"""How careful a namespace is before it has labels of its own: `strict` serves from a calibrated probability of .97 and
+only where no content word is left over and the question word is the same, `balanced` from .95, `eager` from .90 and
+then only rewritten."""
 
 POLICY: Final = "1"
 """Version of what decides which questions may meet; a change starts clean."""

@@ -137,7 +137,7 @@ def weigh(pairs: Sequence[Labelled], profile: str, taught: Sequence[Labelled] = 
         candidates = partition.decide(pair.question, record=False).candidates
         partition.remove(1)
         refused = not candidates or bool(candidates[0]["reasons"])
-        said = 0.0 if refused else candidates[0]["probability" if taught else "verified"] or 0.0
+        said = 0.0 if refused else candidates[0]["probability"] or 0.0
         weighed.append(Weighed(said, refused, bool(pair.fits)))
     return weighed
 

@@ -7,6 +7,7 @@
 //! billed as and [`prompt`] says it in fewer; [`route`] says how much a question asks for, and of which model.
 
 pub mod error;
+mod frame;
 pub mod key;
 pub mod prompt;
 pub mod route;

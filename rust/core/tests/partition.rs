@@ -8,7 +8,7 @@
 
 use proptest::prelude::*;
 use resopt_core::error::Error;
-use resopt_core::semantic::calibrate::{CLOSED, Policy, Profile, Standing, Verdict};
+use resopt_core::semantic::calibrate::{Basis, CLOSED, Policy, Profile, Standing, Verdict};
 use resopt_core::semantic::guard::Guards;
 use resopt_core::semantic::partition::{Judge, Options, Partition};
 
@@ -16,7 +16,7 @@ const POLICY: Policy = Policy {
     profile: Profile::Balanced,
     max_wrong: 0.05,
     similarity_threshold: 0.95,
-    verified: true,
+    basis: Basis::Bundled,
     audit_rate: 1.0,
     miss_rate: 1.0,
 };

@@ -244,6 +244,8 @@ fn churn_of_three_times_the_capacity_loses_nothing() {
 #[test]
 fn every_kernel_gives_the_same_bits() {
     let kernels = Kernel::available();
+    #[cfg(target_arch = "aarch64")]
+    assert!(kernels.contains(&Kernel::Neon));
     for (dimensions, exact) in [
         (64, false),
         (100, true),

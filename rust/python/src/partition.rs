@@ -1,16 +1,19 @@
 //! `_core.Partition`: signatures and conversions over `resopt_core::semantic::partition`.
 
+mod decision;
+
+pub(crate) use decision::Decision;
+use decision::standing;
 use parking_lot::Mutex;
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use resopt_core::error::Error;
-use resopt_core::semantic::calibrate::{Policy, Profile, Standing, Verdict};
+use resopt_core::semantic::calibrate::{Basis, Policy, Profile};
 use resopt_core::semantic::guard::Guards;
-use resopt_core::semantic::partition::{Decision as CoreDecision, Judge, Options, Partition as Core};
+use resopt_core::semantic::partition::{Judge, Options, Partition as Core};
 
 use crate::error::{configuration_error, from_core};
-use crate::verify::signals;
 
 /// From so many entries on a decision lets other Python threads run.
 const LARGE: usize = 1000;
@@ -39,23 +42,6 @@ fn judge(py: Python<'_>, name: &str) -> PyResult<Judge> {
     }
 }
 
-fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Serve => "serve",
-        Verdict::Rewrite => "rewrite",
-        Verdict::Miss => "miss",
-    }
-}
-
-fn standing(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Cold => "cold",
-        Standing::Warm => "warm",
-        Standing::Drifted => "drifted",
-        Standing::Overspent => "overspent",
-    }
-}
-
 /// A vector through the buffer protocol (float32 or float64), or any sequence of numbers.
 fn numbers(py: Python<'_>, vector: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<f32>>> {
     let Some(vector) = vector else {
@@ -69,96 +55,6 @@ fn numbers(py: Python<'_>, vector: Option<&Bound<'_, PyAny>>) -> PyResult<Option
         return Ok(Some(buffer.to_vec(py)?.into_iter().map(|value| value as f32).collect()));
     }
     vector.extract::<Vec<f32>>().map(Some)
-}
-
-/// What was decided about a question and why.
-#[pyclass(frozen, module = "resopt._core")]
-pub(crate) struct Decision {
-    inner: CoreDecision,
-}
-
-#[pymethods]
-impl Decision {
-    /// What to do: "serve", "rewrite" or "miss".
-    #[getter]
-    fn verdict(&self) -> &'static str {
-        verdict(self.inner.verdict)
-    }
-
-    /// The entry that the decision fell on, or None when there was no candidate that nothing refuses.
-    #[getter]
-    fn best(&self) -> Option<u64> {
-        Some(self.inner.candidates.get(self.inner.best?)?.id)
-    }
-
-    /// The calibrated probability that its answer fits.
-    #[getter]
-    fn probability(&self) -> Option<f32> {
-        self.inner.candidates.get(self.inner.best?)?.probability
-    }
-
-    /// Whether the toss asks for a label.
-    #[getter]
-    fn audited(&self) -> bool {
-        self.inner.audited
-    }
-
-    /// The probability with which it did.
-    #[getter]
-    fn rate(&self) -> f64 {
-        self.inner.rate
-    }
-
-    /// Why the namespace serves what it serves: "cold", "warm", "drifted" or "overspent".
-    #[getter]
-    fn standing(&self) -> &'static str {
-        standing(self.inner.standing)
-    }
-
-    /// The probability that a candidate needed when warm.
-    #[getter]
-    fn floor(&self) -> f32 {
-        self.inner.floor
-    }
-
-    /// Near neighbours, the nearest first, as data.
-    #[getter]
-    fn candidates<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        let describe = |candidate: &resopt_core::semantic::partition::Candidate| -> PyResult<Bound<'py, PyDict>> {
-            let described = PyDict::new(py);
-            let opinion = &candidate.evidence.opinion;
-            described.set_item("id", candidate.id)?;
-            described.set_item("cosine", candidate.cosine)?;
-            let reasons: Vec<(&str, &str, &str)> = candidate
-                .reasons
-                .iter()
-                .map(|reason| (reason.guard.name(), reason.left.as_str(), reason.right.as_str()))
-                .collect();
-            described.set_item("reasons", reasons)?;
-            described.set_item("barred", candidate.barred)?;
-            described.set_item("verified", candidate.verified.then_some(opinion.probability))?;
-            described.set_item("probability", candidate.probability)?;
-            described.set_item("signals", signals(py, opinion)?)?;
-            described.set_item("agreeing", candidate.evidence.agreeing)?;
-            described.set_item("dissenting", candidate.evidence.dissenting)?;
-            Ok(described)
-        };
-        self.inner.candidates.iter().map(describe).collect()
-    }
-
-    fn __repr__(&self) -> String {
-        let best = self.inner.best.and_then(|at| self.inner.candidates.get(at));
-        match best {
-            Some(best) => format!(
-                "<Decision {}: entry {}, cosine {:.3}, probability {:.3}>",
-                self.verdict(),
-                best.id,
-                best.cosine,
-                best.probability.unwrap_or(0.0)
-            ),
-            None => format!("<Decision miss: {} candidates, none open>", self.inner.candidates.len()),
-        }
-    }
 }
 
 /// The questions of one scope, and the whole way of a question through them.
@@ -209,7 +105,8 @@ impl Partition {
             profile: self::profile(py, profile)?,
             max_wrong: max_wrong_hits,
             similarity_threshold,
-            verified: judge != Judge::Nobody,
+            // The partition sets it from the two above.
+            basis: Basis::Bundled,
             audit_rate,
             miss_rate,
         };

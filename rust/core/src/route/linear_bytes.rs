@@ -6,16 +6,18 @@
 use super::linear::{BUCKETS, CURVE, Linear, QUANTILES, Summary};
 use super::score::SIZE;
 use crate::error::Error;
+use crate::frame::{Frame, Reader};
 
-const MAGIC: [u8; 4] = *b"RLM\x01";
-const CHECKSUM: usize = 8;
+const FRAME: Frame = Frame {
+    magic: *b"RLM\x01",
+    what: "a routing model",
+};
 
 impl Linear {
     /// The model as bytes that [`Linear::from_bytes`] of this version or a later one reads back.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(2_048 + 3 * self.weights.len());
-        out.extend_from_slice(&MAGIC);
+        let mut out = FRAME.begin(2_048 + 3 * self.weights.len());
         out.extend_from_slice(&self.summary.rows.to_le_bytes());
         for number in self.numbers() {
             out.extend_from_slice(&number.to_le_bytes());
@@ -25,9 +27,7 @@ impl Linear {
             out.extend_from_slice(&weight.to_le_bytes());
         }
         out.extend_from_slice(&self.rarity);
-        let digest = checksum(&out);
-        out.extend_from_slice(&digest);
-        out
+        FRAME.seal(out)
     }
 
     /// Read back what [`Linear::to_bytes`] wrote.
@@ -35,23 +35,7 @@ impl Linear {
     /// # Errors
     /// `InvalidArgument` when the bytes are cut short, changed, of another version, or contradict themselves.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let (content, digest) = bytes
-            .split_last_chunk::<CHECKSUM>()
-            .ok_or_else(|| corrupt("it is too short"))?;
-        let rest = content
-            .strip_prefix(&MAGIC[..3])
-            .ok_or_else(|| corrupt("it does not begin like one"))?;
-        let (&version, rest) = rest.split_first().ok_or_else(|| corrupt("it is too short"))?;
-        if version != MAGIC[3] {
-            return Err(Error::InvalidArgument(format!(
-                "this routing model was written as version {version}; this release reads version {}",
-                MAGIC[3]
-            )));
-        }
-        if *digest != checksum(content) {
-            return Err(corrupt("its checksum is wrong"));
-        }
-        Reader(rest).linear()
+        read(&mut FRAME.open(bytes)?)
     }
 
     fn numbers(&self) -> impl Iterator<Item = &f32> {
@@ -70,82 +54,57 @@ impl Linear {
     }
 }
 
-fn checksum(content: &[u8]) -> [u8; CHECKSUM] {
-    let digest = blake3::hash(content);
-    let mut short = [0; CHECKSUM];
-    short.copy_from_slice(&digest.as_bytes()[..CHECKSUM]);
-    short
+fn read(reader: &mut Reader<'_>) -> Result<Linear, Error> {
+    let rows = u32::from_le_bytes(reader.take()?);
+    let [gain, prior, held_out, mix, unit] = numbers::<5>(reader)?;
+    let mut linear = Linear {
+        mix,
+        unit,
+        prior_norm: numbers(reader)?,
+        words_norm: numbers(reader)?,
+        means: numbers::<SIZE>(reader)?,
+        scales: numbers::<SIZE>(reader)?,
+        counts: numbers::<SIZE>(reader)?,
+        quantiles: numbers::<QUANTILES>(reader)?,
+        losses: numbers::<CURVE>(reader)?,
+        weights: Vec::new(),
+        rarity: Vec::new(),
+        summary: Summary {
+            rows,
+            gain,
+            prior,
+            held_out,
+        },
+    };
+    let [tables] = reader.take()?;
+    if tables == 1 {
+        for _ in 0..BUCKETS {
+            linear.weights.push(i16::from_le_bytes(reader.take()?));
+        }
+        linear.rarity = reader.take::<BUCKETS>()?.to_vec();
+    }
+    let sound = reader.left() == 0
+        && tables == u8::from(linear.mix > 0.0)
+        && linear.mix <= 1.0
+        && linear.quantiles.is_sorted()
+        && [linear.prior_norm[1], linear.words_norm[1]]
+            .iter()
+            .chain(&linear.scales)
+            .all(|scale| *scale > 0.0);
+    if sound {
+        Ok(linear)
+    } else {
+        Err(reader.corrupt("its figures contradict each other"))
+    }
 }
 
-fn corrupt(why: &str) -> Error {
-    Error::InvalidArgument(format!("these bytes are not a routing model: {why}"))
-}
-
-/// What is left to read.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn linear(mut self) -> Result<Linear, Error> {
-        let rows = u32::from_le_bytes(self.take()?);
-        let [gain, prior, held_out, mix, unit] = self.numbers::<5>()?;
-        let mut linear = Linear {
-            mix,
-            unit,
-            prior_norm: self.numbers()?,
-            words_norm: self.numbers()?,
-            means: self.numbers::<SIZE>()?,
-            scales: self.numbers::<SIZE>()?,
-            counts: self.numbers::<SIZE>()?,
-            quantiles: self.numbers::<QUANTILES>()?,
-            losses: self.numbers::<CURVE>()?,
-            weights: Vec::new(),
-            rarity: Vec::new(),
-            summary: Summary {
-                rows,
-                gain,
-                prior,
-                held_out,
-            },
-        };
-        let [tables] = self.take()?;
-        if tables == 1 {
-            for _ in 0..BUCKETS {
-                linear.weights.push(i16::from_le_bytes(self.take()?));
-            }
-            linear.rarity = self.take::<BUCKETS>()?.to_vec();
-        }
-        let sound = self.0.is_empty()
-            && tables == u8::from(linear.mix > 0.0)
-            && linear.mix <= 1.0
-            && linear.quantiles.is_sorted()
-            && [linear.prior_norm[1], linear.words_norm[1]]
-                .iter()
-                .chain(&linear.scales)
-                .all(|scale| *scale > 0.0);
-        if sound {
-            Ok(linear)
-        } else {
-            Err(corrupt("its figures contradict each other"))
+fn numbers<const N: usize>(reader: &mut Reader<'_>) -> Result<[f32; N], Error> {
+    let mut numbers = [0.0; N];
+    for number in &mut numbers {
+        *number = f32::from_le_bytes(reader.take()?);
+        if !number.is_finite() {
+            return Err(reader.corrupt("a figure is not a number"));
         }
     }
-
-    fn numbers<const N: usize>(&mut self) -> Result<[f32; N], Error> {
-        let mut numbers = [0.0; N];
-        for number in &mut numbers {
-            *number = f32::from_le_bytes(self.take()?);
-            if !number.is_finite() {
-                return Err(corrupt("a figure is not a number"));
-            }
-        }
-        Ok(numbers)
-    }
-
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let (head, rest) = self
-            .0
-            .split_first_chunk::<N>()
-            .ok_or_else(|| corrupt("it is cut short"))?;
-        self.0 = rest;
-        Ok(*head)
-    }
+    Ok(numbers)
 }

@@ -15,12 +15,15 @@ mod bytes;
 mod drift;
 mod evidence;
 mod floor;
+mod policy;
+mod prior;
 mod regression;
 
 use drift::Drift;
 pub use evidence::{Evidence, FEATURES, History};
 pub use floor::CLOSED;
 use floor::{Label, Window};
+pub use policy::{Basis, Figures, Lesson, Policy, Profile, Standing, Verdict};
 use regression::Regression;
 
 use super::verify::place;
@@ -40,115 +43,6 @@ const RAMP: f64 = 600.0;
 /// Labels, and questions, after which the floor is chosen anew.
 const LABELS_PER_CHOICE: u32 = 8;
 const QUESTIONS_PER_CHOICE: u32 = 128;
-
-/// How careful a namespace is before it has labels of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
-    /// `p >= .97`, no content word unmatched, the same question word; the last two also when warm.
-    Strict,
-    /// `p >= .95`, or `p >= .90` with no content word unmatched and the same question word.
-    Balanced,
-    /// `p >= .90`, and never served as it is: the answer is rewritten for the new question.
-    Eager,
-}
-
-/// What a namespace may do.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Policy {
-    /// The point it serves at when cold.
-    pub profile: Profile,
-    /// The budget: share of served answers that may be wrong.
-    pub max_wrong: f64,
-    /// Floor on the cosine where there is no verifier.
-    pub similarity_threshold: f32,
-    /// Whether a verifier gives an opinion.
-    pub verified: bool,
-    /// Share of hits that are audited, and of misses with a candidate that are labelled.
-    pub audit_rate: f64,
-    /// Share of misses with a candidate that are labelled.
-    pub miss_rate: f64,
-}
-
-impl Policy {
-    fn check(&self) -> Result<(), Error> {
-        for (name, value) in [
-            ("max_wrong_hits", self.max_wrong),
-            ("similarity_threshold", f64::from(self.similarity_threshold)),
-            ("audit_rate", self.audit_rate),
-            ("miss_rate", self.miss_rate),
-        ] {
-            if !(0.0..=1.0).contains(&value) {
-                return Err(Error::InvalidArgument(format!(
-                    "{name} must be between 0 and 1, not {value}"
-                )));
-            }
-        }
-        if self.max_wrong == 0.0 {
-            return Err(Error::InvalidArgument(
-                "max_wrong_hits must be above 0: nobody can promise that no answer is ever wrong".to_owned(),
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// Why a namespace serves what it serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Too few labels: the profile's point.
-    Cold,
-    /// The floor comes from local labels.
-    Warm,
-    /// Nothing is served: answers had stopped fitting.
-    Drifted,
-    /// Nothing is served: the budget is certainly overspent.
-    Overspent,
-}
-
-/// What to do with a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Give the stored answer.
-    Serve,
-    /// Have the stored answer rewritten for this question.
-    Rewrite,
-    /// Ask the model.
-    Miss,
-}
-
-/// A label of a candidate, and how it came.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Lesson {
-    /// What spoke for the candidate at the time of the question.
-    pub evidence: Evidence,
-    /// Its probability then.
-    pub probability: f32,
-    /// Whether its answer fits.
-    pub right: bool,
-    /// Whether it was the best candidate, on which the decision fell.
-    pub best: bool,
-    /// Whether its answer was served.
-    pub served: bool,
-    /// Retreats of the namespace before the question: what was predicted before one is not held against what came after.
-    pub retreats: u32,
-    /// The rate at which such a candidate is labelled; None for a complaint or praise that nobody sampled.
-    pub rate: Option<f64>,
-}
-
-/// Figures of a namespace, for metrics.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Figures {
-    /// Why it serves what it serves.
-    pub standing: Standing,
-    /// The probability that a candidate needs; [`CLOSED`] when nothing is served.
-    pub floor: f32,
-    /// The estimated share of wrong answers at that floor.
-    pub expected_wrong: f64,
-    /// Labels of best candidates in the window.
-    pub labels: usize,
-    /// How often the namespace retreated.
-    pub retreats: u32,
-}
 
 /// The calibration of one namespace.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,7 +74,7 @@ impl Calibrator {
         let bound = Bound::new(alpha, policy.audit_rate.clamp(1e-4, 1.0))?;
         Ok(Self {
             policy,
-            regression: Regression::new(evidence::prior(policy.verified)),
+            regression: Regression::new(prior::prior(policy.basis)),
             window: Window::default(),
             drift: Drift::default(),
             life: bound.clone(),
@@ -230,7 +124,7 @@ impl Calibrator {
     pub fn verdict(&self, best: &Evidence, probability: f32, strict: bool) -> Verdict {
         let profile = if strict { Profile::Strict } else { self.policy.profile };
         let serves = match self.standing {
-            Standing::Cold => (!self.policy.verified || probability >= COLD_LEAST) && self.cold(best, profile),
+            Standing::Cold => (!self.policy.is_verified() || probability >= COLD_LEAST) && self.cold(best, profile),
             Standing::Warm => probability >= self.floor && (profile != Profile::Strict || alike(best)),
             Standing::Drifted | Standing::Overspent => false,
         };
@@ -241,15 +135,15 @@ impl Calibrator {
         }
     }
 
+    /// Whether the profile serves a candidate by the shipped prior, which a few labels do not move.
     fn cold(&self, best: &Evidence, profile: Profile) -> bool {
-        let probability = best.opinion.probability;
-        if !self.policy.verified {
+        if !self.policy.is_verified() {
             return best.cosine >= self.policy.similarity_threshold && (profile != Profile::Strict || alike(best));
         }
+        let probability = self.regression.shipped(&best.features());
         match profile {
             Profile::Strict => probability >= 0.97 && alike(best),
-            // Alike pairs at .90 are wrong less often than any at .95 (notes/embedding.md: by label 23 against 28 %).
-            Profile::Balanced => probability >= 0.95 || (probability >= 0.90 && alike(best)),
+            Profile::Balanced => probability >= 0.95,
             Profile::Eager => probability >= 0.90,
         }
     }

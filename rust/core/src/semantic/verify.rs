@@ -4,6 +4,7 @@
 //! stands against which. A text is encoded once ([`Encoded`], 1.7 KB for twelve tokens) and compared often. The numbers
 //! are those of `reference.py` beside the model card, to 1e-3 of a probability. English only.
 
+mod layer;
 mod network;
 mod signals;
 mod words;

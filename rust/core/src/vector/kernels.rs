@@ -1,12 +1,19 @@
 //! The inner loops of the index, compiled once for each instruction set and chosen when the program runs.
 //!
-//! One portable body serves all, but for one loop of whole numbers: integers count exactly, and floating-point sums
-//! have a fixed order of lanes that no compiler may change, so every kernel gives the same bits. Nothing is fused: a
-//! fused product rounds differently.
+//! One portable body serves all of x86, but for one loop of whole numbers; NEON has its own ([`neon`]). Integers count
+//! exactly, and floating-point sums have a fixed order of lanes that no compiler may change, so every kernel gives the
+//! same bits. Nothing is fused: a fused product rounds differently.
 #![expect(
     unsafe_code,
     reason = "code for an instruction set may only be called where the processor has it, which the compiler cannot see"
 )]
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(test)]
+mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 /// Rows whose sign codes are interleaved, word by word, so that one vector register holds the same word of each.
 pub(super) const GROUP: usize = 8;
@@ -26,13 +33,19 @@ pub enum Kernel {
     /// AVX-512 F, BW, VL and VPOPCNTDQ.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// NEON.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Kernel {
-    /// All that this processor can run, the fastest last. On ARM the baseline is NEON already.
+    /// All that this processor can run, the fastest last.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "nothing to add"))]
+        #[cfg_attr(
+            not(any(target_arch = "x86_64", target_arch = "aarch64")),
+            expect(unused_mut, reason = "nothing to add")
+        )]
         let mut kernels = vec![Self::Baseline];
         #[cfg(target_arch = "x86_64")]
         {
@@ -47,6 +60,10 @@ impl Kernel {
                 kernels.push(Self::Avx512);
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            kernels.push(Self::Neon);
+        }
         kernels
     }
 
@@ -58,7 +75,7 @@ impl Kernel {
     }
 }
 
-/// Give a portable body a safe front that runs it as compiled for the wanted instruction set.
+/// Give a portable body a safe front that runs it as compiled for the wanted instruction set, or its twin in `neon`.
 macro_rules! kernels {
     ($($(#[$meta:meta])* $name:ident = $body:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
         $(
@@ -82,6 +99,9 @@ macro_rules! kernels {
                     // SAFETY: as above.
                     #[cfg(target_arch = "x86_64")]
                     Kernel::Avx512 => unsafe { avx512($($argument),*) },
+                    // SAFETY: as above.
+                    #[cfg(target_arch = "aarch64")]
+                    Kernel::Neon => unsafe { neon::$name($($argument),*) },
                 }
             }
         )*
@@ -120,6 +140,16 @@ fn dot_body(left: &[f32], right: &[f32]) -> f32 {
     for ((lane, &left), &right) in lanes.iter_mut().zip(left_rest).zip(right_rest) {
         *lane += left * right;
     }
+    combined(lanes)
+}
+
+/// The sum of the lanes: the halves are added until one is left.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the body must be compiled with the features of its front"
+)]
+fn combined(mut lanes: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
@@ -146,18 +176,28 @@ fn near_body(groups: &[u64], query: &[u64], most: u32, found: &mut Vec<u64>) {
                 distances[lane] += u64::from((words[lane] ^ wanted).count_ones());
             }
         }
-        let mut nearest = distances[0];
-        for &distance in &distances[1..] {
-            nearest = nearest.min(distance);
-        }
-        if nearest <= most {
-            for (lane, &distance) in (0u64..).zip(&distances) {
-                if distance <= most {
-                    found.push((row + lane) << 32 | distance);
-                }
+        push_near(&distances, most, row, found);
+        row += GROUP as u64;
+    }
+}
+
+/// Push those rows of a group that differ in at most `most` bits; most groups have none.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the body must be compiled with the features of its front"
+)]
+fn push_near(distances: &[u64; GROUP], most: u64, row: u64, found: &mut Vec<u64>) {
+    let mut nearest = distances[0];
+    for &distance in &distances[1..] {
+        nearest = nearest.min(distance);
+    }
+    if nearest <= most {
+        for (lane, &distance) in (0u64..).zip(distances) {
+            if distance <= most {
+                found.push((row + lane) << 32 | distance);
             }
         }
-        row += GROUP as u64;
     }
 }
 
@@ -206,6 +246,9 @@ pub(super) fn dot_codes(kernel: Kernel, blocks: &[i8], query: &[[i16; 2]], produ
             // SAFETY: an index takes its kernel from `Kernel::available`, so that the processor has AVX2.
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2 | Kernel::Avx512 => unsafe { x86::block_products(pairs, query) },
+            // SAFETY: as above, NEON.
+            #[cfg(target_arch = "aarch64")]
+            Kernel::Neon => unsafe { neon::block_products(pairs, query) },
         };
     }
 }
@@ -221,49 +264,22 @@ fn block_products(pairs: &[[i8; BLOCK * 2]], query: &[[i16; 2]]) -> [i32; BLOCK]
     sums
 }
 
-/// The one loop that compilers do not turn into the multiply-and-add instruction that it is.
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::{
-        __m256i, _mm_loadu_si128, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_madd_epi16, _mm256_set1_epi32,
-        _mm256_setzero_si256, _mm256_storeu_si256,
-    };
-
-    use super::BLOCK;
-
-    /// Both codes of a pair in one register element.
-    fn both([first, second]: [i16; 2]) -> i32 {
-        let [low, high] = [first.to_ne_bytes(), second.to_ne_bytes()];
-        i32::from_ne_bytes([low[0], low[1], high[0], high[1]])
-    }
-
-    #[target_feature(enable = "avx2")]
-    pub(super) fn block_products(pairs: &[[i8; BLOCK * 2]], query: &[[i16; 2]]) -> [i32; BLOCK] {
-        let mut sums: [__m256i; 2] = [_mm256_setzero_si256(); 2];
-        for (codes, &wanted) in pairs.iter().zip(query) {
-            let wanted = _mm256_set1_epi32(both(wanted));
-            for (sum, half) in sums.iter_mut().zip(codes.as_chunks::<BLOCK>().0) {
-                // SAFETY: 16 octets are read from an array of 16.
-                let codes = unsafe { _mm_loadu_si128(half.as_ptr().cast()) };
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(_mm256_cvtepi8_epi16(codes), wanted));
-            }
-        }
-        let mut products = [0; BLOCK];
-        for (sum, half) in sums.into_iter().zip(products.as_chunks_mut::<8>().0) {
-            // SAFETY: 32 octets are written to an array of 8 numbers of 32 bits.
-            unsafe { _mm256_storeu_si256(half.as_mut_ptr().cast(), sum) };
-        }
-        products
-    }
-}
-
 #[inline(always)]
 #[expect(
     clippy::inline_always,
     reason = "the body must be compiled with the features of its front"
 )]
 fn hadamard_body(values: &mut [f32]) {
-    let mut half = values.len() / 2;
+    hadamard_from(values, values.len() / 2);
+}
+
+/// The steps of the transform from distance `half` down to 1.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the body must be compiled with the features of its front"
+)]
+fn hadamard_from(values: &mut [f32], mut half: usize) {
     while half > 0 {
         for block in values.chunks_exact_mut(half * 2) {
             let (first, second) = block.split_at_mut(half);

@@ -7,10 +7,13 @@ use super::evidence::FEATURES;
 use super::floor::Label;
 use super::{Calibrator, Policy, Standing};
 use crate::error::Error;
+use crate::frame::{Frame, Reader, push_length};
 use crate::stats::bound::Bound;
 
-const MAGIC: [u8; 4] = *b"RCL\x01";
-const CHECKSUM: usize = 8;
+const FRAME: Frame = Frame {
+    magic: *b"RCL\x01",
+    what: "a calibration for this namespace",
+};
 const STANDINGS: [Standing; 4] = [Standing::Cold, Standing::Warm, Standing::Drifted, Standing::Overspent];
 /// More entries than a window ever holds.
 const LONGEST: usize = 1 << 16;
@@ -19,9 +22,8 @@ impl Calibrator {
     /// Everything learned, as bytes that [`Calibrator::restore`] reads back. The policy is not part of it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64 * 1024);
-        out.extend_from_slice(&MAGIC);
-        out.push(u8::from(self.policy.verified));
+        let mut out = FRAME.begin(64 * 1024);
+        out.push(u8::from(self.policy.is_verified()));
         let standing = STANDINGS.iter().position(|&standing| standing == self.standing);
         out.push(standing.and_then(|at| u8::try_from(at).ok()).unwrap_or(0));
         out.extend_from_slice(&self.floor.to_le_bytes());
@@ -42,19 +44,17 @@ impl Calibrator {
                 .iter()
                 .for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
         }
-        write_length(&mut out, self.window.recent.len());
+        push_length(&mut out, self.window.recent.len());
         for probability in &self.window.recent {
             out.extend_from_slice(&probability.to_le_bytes());
         }
-        write_length(&mut out, self.window.labels.len());
+        push_length(&mut out, self.window.labels.len());
         for label in &self.window.labels {
             out.extend_from_slice(&label.probability.to_le_bytes());
             out.push(u8::from(label.right));
             out.extend_from_slice(&label.weight.to_le_bytes());
         }
-        let digest = checksum(&out);
-        out.extend_from_slice(&digest);
-        out
+        FRAME.seal(out)
     }
 
     /// A namespace that knows what [`Calibrator::to_bytes`] wrote.
@@ -64,49 +64,34 @@ impl Calibrator {
     /// were learned with a verifier and the policy has none (or the other way round).
     pub fn restore(policy: Policy, alpha: f64, bytes: &[u8]) -> Result<Self, Error> {
         let mut calibrator = Self::new(policy, alpha)?;
-        let (content, digest) = bytes
-            .split_last_chunk::<CHECKSUM>()
-            .ok_or_else(|| corrupt("it is too short"))?;
-        let rest = content
-            .strip_prefix(&MAGIC[..3])
-            .ok_or_else(|| corrupt("it does not begin like one"))?;
-        if rest.first() != Some(&MAGIC[3]) {
-            return Err(corrupt("it was written by another version of resopt"));
-        }
-        if *digest != checksum(content) {
-            return Err(corrupt("its checksum is wrong"));
-        }
-        let mut reader = Reader(&rest[1..]);
+        let mut reader = FRAME.open(bytes)?;
         calibrator.read(&mut reader)?;
-        if reader.0.is_empty() {
-            Ok(calibrator)
-        } else {
-            Err(corrupt("bytes are left over"))
-        }
+        reader.finish()?;
+        Ok(calibrator)
     }
 
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
         let [verified, standing] = reader.take()?;
-        if (verified == 1) != self.policy.verified {
-            return Err(corrupt("one was learned with a verifier, the other without"));
+        if (verified == 1) != self.policy.is_verified() {
+            return Err(reader.corrupt("one was learned with a verifier, the other without"));
         }
         let standing = STANDINGS.get(usize::from(standing));
-        self.standing = *standing.ok_or_else(|| corrupt("its standing is unknown"))?;
+        self.standing = *standing.ok_or_else(|| reader.corrupt("their standing is unknown"))?;
         self.floor = f32::from_le_bytes(reader.take()?);
         self.retreats = u32::from_le_bytes(reader.take()?);
         self.labels = u64::from_le_bytes(reader.take()?);
-        self.expected_wrong = reader.number()?;
-        self.drift.evidence = reader.number()?;
+        self.expected_wrong = finite(reader)?;
+        self.drift.evidence = finite(reader)?;
         for at in 0..FEATURES {
-            self.regression.mean[at] = reader.number()?;
+            self.regression.mean[at] = finite(reader)?;
         }
         for at in 0..FEATURES * FEATURES {
-            self.regression.covariance[at / FEATURES][at % FEATURES] = reader.number()?;
+            self.regression.covariance[at / FEATURES][at % FEATURES] = finite(reader)?;
         }
         for bound in [&mut self.life, &mut self.epoch] {
             let mut numbers = [0.0; Bound::NUMBERS];
             for number in &mut numbers {
-                *number = reader.number()?;
+                *number = finite(reader)?;
             }
             let read = Bound::from_numbers(&numbers)?;
             // Counted under another audit rate or confidence: the count starts anew.
@@ -114,10 +99,10 @@ impl Calibrator {
                 *bound = read;
             }
         }
-        for _ in 0..reader.length()? {
+        for _ in 0..length(reader)? {
             self.window.recent.push_back(f32::from_le_bytes(reader.take()?));
         }
-        for _ in 0..reader.length()? {
+        for _ in 0..length(reader)? {
             let probability = f32::from_le_bytes(reader.take()?);
             let [right] = reader.take()?;
             let weight = f32::from_le_bytes(reader.take()?);
@@ -131,43 +116,14 @@ impl Calibrator {
     }
 }
 
-fn write_length(out: &mut Vec<u8>, length: usize) {
-    out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+fn finite(reader: &mut Reader<'_>) -> Result<f64, Error> {
+    Some(f64::from_le_bytes(reader.take()?))
+        .filter(|number| number.is_finite())
+        .ok_or_else(|| reader.corrupt("a number is not finite"))
 }
 
-fn checksum(content: &[u8]) -> [u8; CHECKSUM] {
-    let digest = blake3::hash(content);
-    let mut short = [0; CHECKSUM];
-    short.copy_from_slice(&digest.as_bytes()[..CHECKSUM]);
-    short
-}
-
-fn corrupt(why: &str) -> Error {
-    Error::InvalidArgument(format!("these bytes are not a calibration for this namespace: {why}"))
-}
-
-/// What is left to read.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let (head, rest) = self
-            .0
-            .split_first_chunk::<N>()
-            .ok_or_else(|| corrupt("it is cut short"))?;
-        self.0 = rest;
-        Ok(*head)
-    }
-
-    fn number(&mut self) -> Result<f64, Error> {
-        Some(f64::from_le_bytes(self.take()?))
-            .filter(|number| number.is_finite())
-            .ok_or_else(|| corrupt("a number is not finite"))
-    }
-
-    fn length(&mut self) -> Result<usize, Error> {
-        Some(u32::from_le_bytes(self.take()?) as usize)
-            .filter(|&length| length <= LONGEST)
-            .ok_or_else(|| corrupt("it claims more than a window holds"))
-    }
+fn length(reader: &mut Reader<'_>) -> Result<usize, Error> {
+    Some(reader.length()?)
+        .filter(|&length| length <= LONGEST)
+        .ok_or_else(|| reader.corrupt("they claim more than a window holds"))
 }

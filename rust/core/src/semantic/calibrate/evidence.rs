@@ -1,15 +1,9 @@
 //! What speaks for and against a candidate, as the numbers that the regression reads.
 
-use super::regression::Prior;
 use crate::semantic::verify::{Opinion, place};
 
 /// Numbers the regression reads.
 pub const FEATURES: usize = 15;
-/// Places of the features that a prior is set for.
-const LOGIT: usize = 1;
-const COSINE: usize = 2;
-const HISTORY: usize = 13;
-const GROUP: usize = 14;
 
 /// Everything known of a candidate that bears on whether its answer fits.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,6 +27,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// The numbers that the regression reads; `prior.rs` names their places.
     pub(super) fn features(&self) -> [f64; FEATURES] {
         let signals = &self.opinion.signals;
         [
@@ -78,23 +73,4 @@ impl History {
     fn balance(self) -> f64 {
         f64::from((self.right - 3.0 * self.wrong) / (2.0 + self.right + self.wrong))
     }
-}
-
-/// The shipped prior. With the bundled verifier it is the verifier's own calibration and nothing else, so that without
-/// labels a candidate's probability is the network's; without one, cosine alone speaks, softly.
-pub(super) fn prior(verified: bool) -> Prior {
-    let mut prior = Prior {
-        mean: [0.0; FEATURES],
-        variance: [0.25; FEATURES],
-    };
-    prior.variance[0] = 1.0;
-    prior.mean[HISTORY] = 0.5;
-    prior.mean[GROUP] = 0.5;
-    if verified {
-        (prior.mean[0], prior.mean[LOGIT]) = (-0.2580, 4.0 * 0.8948);
-    } else {
-        (prior.mean[0], prior.mean[COSINE]) = (1.0, 2.0);
-        (prior.variance[0], prior.variance[COSINE]) = (4.0, 1.0);
-    }
-    prior
 }

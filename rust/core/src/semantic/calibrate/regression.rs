@@ -44,13 +44,12 @@ impl Regression {
 
     /// The probability that the answer fits.
     pub(super) fn predict(&self, features: &[f64; FEATURES]) -> f64 {
-        let logit: f64 = self
-            .mean
-            .iter()
-            .zip(features)
-            .map(|(weight, value)| weight * value)
-            .sum();
-        1.0 / (1.0 + (-logit.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)).exp())
+        probability(&self.mean, features)
+    }
+
+    /// The same by the shipped prior, whatever was learned since.
+    pub(super) fn shipped(&self, features: &[f64; FEATURES]) -> f64 {
+        probability(&self.prior.mean, features)
     }
 
     /// Learn one label.
@@ -94,4 +93,9 @@ impl Regression {
     pub(super) fn forget(&mut self) {
         *self = Self::new(self.prior);
     }
+}
+
+fn probability(weights: &[f64; FEATURES], features: &[f64; FEATURES]) -> f64 {
+    let logit: f64 = weights.iter().zip(features).map(|(weight, value)| weight * value).sum();
+    1.0 / (1.0 + (-logit.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)).exp())
 }

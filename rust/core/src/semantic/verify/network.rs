@@ -8,6 +8,7 @@
 //! Weights are kept as [in][out], so that the inner loop runs over outputs and the compiler makes SIMD of it without
 //! any reordering of sums; inputs that are zero after a rectifier are skipped.
 
+use super::layer::{Layer, Reader};
 use crate::error::Error;
 use crate::vector::bundle;
 use crate::vector::embed::{DIMENSIONS, Table};
@@ -52,27 +53,6 @@ pub(super) struct Unpacked<'a> {
     states: Vec<[f32; STATES]>,
     /// The compare layer's bias and its share of the text's own states.
     own: Vec<[f32; STATES]>,
-}
-
-/// A dense layer to `OUT` units, weights as [in][out].
-#[derive(Debug)]
-struct Layer<const OUT: usize> {
-    weights: Box<[[f32; OUT]]>,
-    bias: [f32; OUT],
-}
-
-impl<const OUT: usize> Layer<OUT> {
-    /// `sum += weights[from..][i] * input[i]`.
-    #[inline]
-    fn add(&self, sum: &mut [f32; OUT], from: usize, input: &[f32]) {
-        for (row, &value) in self.weights[from..].iter().zip(input) {
-            if value != 0.0 {
-                for (total, &weight) in sum.iter_mut().zip(row) {
-                    *total += weight * value;
-                }
-            }
-        }
-    }
 }
 
 /// The bundled network.
@@ -283,47 +263,4 @@ fn pack(state: &[f32; STATES]) -> ([u16; STATES], f32) {
         state.map(|value| (value * steps).round() as u16),
         largest / f32::from(u16::MAX),
     )
-}
-
-/// Takes numbers and layers off the front of the payload.
-struct Reader<'a> {
-    octets: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Error> {
-        let (taken, rest) = self
-            .octets
-            .split_at_checked(length)
-            .ok_or_else(|| bundle::damaged("RSPTVERI", "is shorter than its layers"))?;
-        self.octets = rest;
-        Ok(taken)
-    }
-
-    fn float(&mut self) -> Result<f32, Error> {
-        Ok(self.floats::<1>()?[0])
-    }
-
-    fn floats<const N: usize>(&mut self) -> Result<[f32; N], Error> {
-        let octets = self.take(4 * N)?;
-        let mut values = [0.0; N];
-        for (value, octets) in values.iter_mut().zip(octets.as_chunks::<4>().0) {
-            *value = f32::from_le_bytes(*octets);
-        }
-        Ok(values)
-    }
-
-    /// Stored as int8 [out][in], f32 scale [out], f32 bias [out].
-    fn layer<const OUT: usize>(&mut self, inputs: usize) -> Result<Layer<OUT>, Error> {
-        let codes = self.take(OUT * inputs)?;
-        let scales = self.floats::<OUT>()?;
-        let bias = self.floats::<OUT>()?;
-        let weight = |input: usize, unit: usize| f32::from(codes[unit * inputs + input].cast_signed()) * scales[unit];
-        Ok(Layer {
-            weights: (0..inputs)
-                .map(|input| std::array::from_fn(|unit| weight(input, unit)))
-                .collect(),
-            bias,
-        })
-    }
 }
