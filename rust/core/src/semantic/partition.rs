@@ -18,9 +18,9 @@ pub use decision::{Candidate, Decision};
 use groups::Groups;
 
 use super::calibrate::{Calibrator, Evidence, History, Lesson, Policy, Verdict};
-use super::guard::{self, Guards, Question};
 use super::verify::{Encoded, Opened, Opinion, Verifier};
 use crate::error::Error;
+use crate::guard::{self, Guards, Question};
 use crate::vector::embed::{DIMENSIONS, Table};
 use crate::vector::index::{Index, IndexOptions};
 use crate::vector::wordpiece::{EMBEDDED_TOKENS, UNKNOWN, tokenise};
