@@ -123,6 +123,7 @@ def long_question():
     raise AssertionError("no answer is long")
 
 
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")  # the library leaves them to trio
 def test_a_stream_cut_by_our_cap_is_marked_and_not_kept_and_the_next_is_whole(simulated, face):  # noqa: F811
     talk = long_question()
     length = AnswerLength(least=1, streams=True)
