@@ -157,6 +157,24 @@ def test_lossless_takes_blanks_padding_and_repetition():
     assert result.restore() == prompt
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('Order: {\n  "id": 7,\n  "to": "a  b"\n}\nSum it up.', 'Order: {"id":7,"to":"a  b"}\nSum it up.'),
+        ('The order is: [{"id": 7}, {"id": 8}]', 'The order is: [{"id":7},{"id":8}]'),
+        ('x = {\n  "id": 7,\n  "to": 8\n}', None),
+        ('return: {\n  "id": 7,\n  "to": 8\n}', None),
+        ('  order: {"id": 7, "to": 8}', None),
+        ('f(order): {"id": 7, "to": 8}', None),
+        ('order: {"id": 7, "to": 8};', None),
+    ],
+)
+def test_json_behind_a_label_is_compacted_and_behind_code_is_not(before, after):
+    result = optimize_prompt(before, "lossless")
+    assert result.text == (before if after is None else after)
+    assert result.restore() == before
+
+
 def test_lossless_keeps_columns_apart_and_code_as_it_is():
     table = "name     age\nAnna     31\nBo       7"
     assert optimize_prompt(table, "lossless").text == "name  age\nAnna  31\nBo  7"
