@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,22 @@ ABOVE = {
     "cli": 6,
     "__main__": 6,
 }
+CORE = {
+    "error": 0,
+    "frame": 1,
+    "text": 1,
+    "guard": 2,
+    "key": 2,
+    "stats": 2,
+    "store": 2,
+    "tokens": 2,
+    "vector": 2,
+    "prompt": 3,
+    "route": 3,
+    "semantic": 3,
+}
+"""The parts of the Rust core; each imports only what lies below it."""
+
 LONGEST = 330
 DATA = {"cache/freshness_people.py"}
 """Tables, which are longer than code may be."""
@@ -125,6 +142,26 @@ def test_the_rule_catches_what_it_forbids(name, source):
 @pytest.mark.parametrize("source", ["from resopt.types import Step", "from . import memory", "import json"])
 def test_the_rule_allows_what_it_should(source):
     assert list(offences("cache", source, "resopt.cache")) == []
+
+
+def core_offences(part, source):
+    """Imports that the rule forbids to the part `part` of the core."""
+    for other in re.findall(r"\bcrate::(\w+)", source):
+        if other != part and CORE[other] >= CORE[part]:
+            yield f"imports crate::{other}"
+
+
+def test_the_core_imports_one_way_too():
+    core = HOUSE.parents[1] / "rust" / "core" / "src"
+    files = [path for path in sorted(core.rglob("*.rs")) if path.name != "lib.rs"]
+    parts = {path: path.relative_to(core).parts[0].removesuffix(".rs") for path in files}
+    assert set(parts.values()) == set(CORE)
+    code = {path: re.sub(r"^\s*//.*$", "", path.read_text(), flags=re.MULTILINE) for path in files}
+    found = {str(path): list(core_offences(parts[path], code[path])) for path in files}
+    assert {path: offences for path, offences in found.items() if offences} == {}
+    assert list(core_offences("prompt", "use crate::semantic::verify::Verifier;"))
+    assert list(core_offences("guard", "use crate::prompt::rules;"))
+    assert not list(core_offences("prompt", "use crate::guard::instruction::Instruction;"))
 
 
 def test_files_stay_readable():

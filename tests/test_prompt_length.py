@@ -3,7 +3,10 @@
 import msgspec
 import pytest
 
-from resopt import AnswerLength, ConfigurationError, Request, Response, Usage
+from resopt import AnswerLength, ConfigurationError, PromptOptimizer, Request, Response, Usage
+from resopt.providers.simulated_answers import answer as simulated_answer
+from resopt.providers.simulated_answers import count_tokens
+from wrapping import MODEL, USAGE, all_of, face, serving, settled, simulated  # noqa: F401 - fixtures
 
 
 def chat(question="What is 1?", **fields):
@@ -79,9 +82,78 @@ def test_what_the_caller_has_set_stays():
     assert length.must_repeat(own, answer(50, "max_tokens")) is None
 
 
-def test_streams_have_no_cap():
+@pytest.mark.parametrize("make", [chat, claude])
+def test_streams_have_no_cap_unless_asked_for(make):
+    streamed = make(stream=True)
+    assert taught(streamed, times=500).plan(streamed) is None
+    assert taught(streamed, times=199, streams=True).plan(streamed) is None
+    assert taught(streamed, times=200, streams=True).plan(streamed) == 400  # twice the longest
+    assert 295 <= taught(streamed, times=200, streams=True).plan(make()) <= 310
+
+
+@pytest.mark.parametrize(("make", "finish"), [(chat, "length"), (claude, "max_tokens")])
+def test_a_stream_that_was_cut_is_no_longer_capped_nor_its_like(make, finish):
+    streamed = make(stream=True)
+    length = taught(streamed, times=200, streams=True)
+    capped = length.capped(streamed)
+    cut = answer(400, finish)
+    assert not length.has_cut(streamed, cut), "that was the caller's own"
+    assert not length.has_cut(capped, answer(300))
+    assert length.has_cut(capped, cut)
+    assert not length.has_cut(capped, cut), "once"
+    assert length.cut == 1
+    assert length.capped(streamed) is streamed
+    assert length.plan(make()) is not None, "what can be asked for again is capped as before"
+
+
+def test_one_long_answer_keeps_the_cap_of_streams_high():
     streamed = chat(stream=True)
-    assert taught(streamed).plan(streamed) is None
+    length = taught(streamed, times=2000, streams=True)
+    length.learn(streamed, answer(3000))
+    assert length.plan(chat()) < 400
+    assert length.plan(streamed) == 6000
+
+
+def long_question():
+    """A question whose simulated answer is longer than the least cap."""
+    for number in range(100):
+        talk = [{"role": "user", "content": f"Why is rule {number} one?"}]
+        if count_tokens(simulated_answer(0, MODEL, talk)) > 80:
+            return talk
+    raise AssertionError("no answer is long")
+
+
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")  # the library leaves them to trio
+def test_a_stream_cut_by_our_cap_is_marked_and_not_kept_and_the_next_is_whole(simulated, face):  # noqa: F811
+    talk = long_question()
+    length = AnswerLength(least=1, streams=True)
+    for _ in range(4):
+        length.learn(Request(body={"model": MODEL, "messages": talk}), answer(5))
+    stage = PromptOptimizer(None, length=length)
+
+    async def story(face):
+        async with face.client(simulated, wrapping={"stages": [stage]}) as client:
+            ends, texts, streams = [], [], []
+            for _ in range(3):
+                stream = await settled(client.chat.completions.create(model=MODEL, messages=talk, stream=True, **USAGE))
+                streams.append(stream)  # the library's generators outlive it on trio: `tell` collects them
+                chunks = [chunk for chunk in await all_of(stream) if chunk.choices]
+                ends.append(chunks[-1].choices[0].finish_reason)
+                texts.append("".join(chunk.choices[0].delta.content or "" for chunk in chunks))
+            return ends, texts, client.resopt.ledger.records
+
+    ends, (first, second, third), records = face.tell(story)
+    assert ends == ["length", "stop", "stop"]
+    assert count_tokens(first) == 64
+    assert second.startswith(first)
+    assert second == third
+    assert [record.outcome for record in records] == ["miss", "miss", "hit"]
+    assert [step.action for step in records[0].stages if step.stage == "prompt"] == ["capped", "cut"]
+    assert [step.action for step in records[1].stages if step.stage == "prompt"] == []
+    assert records[0].usage.output_tokens == 64
+    assert records[0].cost < records[1].cost
+    assert stage.figures.cut == length.cut == 1
+    assert stage.figures.repeated == 0
 
 
 def test_a_cap_that_cut_grows_and_a_cut_answer_teaches_nothing():
@@ -114,7 +186,7 @@ def test_templates_are_bounded():
 
 
 @pytest.mark.parametrize(
-    "options", [{"quantile": 0.2}, {"quantile": True}, {"head_room": 0.5}, {"least": 0}, {"least": 1.5}]
+    "options", [{"quantile": 0.2}, {"quantile": True}, {"head_room": 0.5}, {"least": 0}, {"least": 1.5}, {"streams": 1}]
 )
 def test_bad_options_are_named(options):
     with pytest.raises(ConfigurationError, match=next(iter(options))):

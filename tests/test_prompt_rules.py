@@ -5,7 +5,7 @@ import statistics
 import pytest
 
 from prompt_oracle import corpus, violations
-from resopt import ConfigurationError, OptimizedPrompt, optimize_prompt
+from resopt import ConfigurationError, OptimizedPrompt, count_tokens, optimize_prompt
 from resopt.prompt.optimizer import LEVELS
 
 PATTERN = (
@@ -13,6 +13,7 @@ PATTERN = (
     "Make sure your response is accurate and informative. Question: What is Python?"
 )
 CORPUS = corpus()
+BREVITY = "Be brief.\n"
 SHORTER = "Please make sure that you answer."
 """A sentence that level light shortens to `Answer.`"""
 
@@ -56,7 +57,7 @@ def test_nothing_protected_is_lost_and_everything_can_be_undone(name, style, pro
         assert result.tokens_after <= result.tokens_before
         assert len(result.text) <= len(prompt)
         if style != "verbose":
-            assert result.text.removeprefix("Be brief.\n") == prompt
+            assert result.text.removeprefix(BREVITY) == prompt
 
 
 def test_light_saves_a_fifth_to_two_fifths_of_verbose_prompts():
@@ -156,6 +157,24 @@ def test_lossless_takes_blanks_padding_and_repetition():
     assert result.restore() == prompt
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('Order: {\n  "id": 7,\n  "to": "a  b"\n}\nSum it up.', 'Order: {"id":7,"to":"a  b"}\nSum it up.'),
+        ('The order is: [{"id": 7}, {"id": 8}]', 'The order is: [{"id":7},{"id":8}]'),
+        ('x = {\n  "id": 7,\n  "to": 8\n}', None),
+        ('return: {\n  "id": 7,\n  "to": 8\n}', None),
+        ('  order: {"id": 7, "to": 8}', None),
+        ('f(order): {"id": 7, "to": 8}', None),
+        ('order: {"id": 7, "to": 8};', None),
+    ],
+)
+def test_json_behind_a_label_is_compacted_and_behind_code_is_not(before, after):
+    result = optimize_prompt(before, "lossless")
+    assert result.text == (before if after is None else after)
+    assert result.restore() == before
+
+
 def test_lossless_keeps_columns_apart_and_code_as_it_is():
     table = "name     age\nAnna     31\nBo       7"
     assert optimize_prompt(table, "lossless").text == "name  age\nAnna  31\nBo  7"
@@ -171,16 +190,44 @@ def test_an_instruction_given_twice_is_given_once():
     assert "duplicate instruction" in result.saved_by_rule
 
 
-def test_strong_keeps_some_examples_and_asks_for_brevity():
+def test_strong_saves_no_less_than_light_but_for_its_wish_for_brevity():
+    fewer = asked = 0
+    for name, _, _, prompt in CORPUS:
+        lighter, stronger = optimize_prompt(prompt), optimize_prompt(prompt, "strong")
+        without = stronger.text.removeprefix(BREVITY)
+        assert count_tokens(without).tokens <= lighter.tokens_after, name
+        assert stronger.tokens_after <= lighter.tokens_after + count_tokens(BREVITY).tokens
+        fewer += count_tokens(without).tokens < lighter.tokens_after
+        asked += without != stronger.text
+    assert fewer >= 20
+    assert 5 <= asked <= 20
+
+
+def test_strong_asks_for_brevity_where_that_can_save_something():
+    prompt = "Could you please kindly tell me why the sky is blue and not green?"
+    assert optimize_prompt(prompt, "strong").text.startswith(BREVITY)
+    for whole in (
+        "Could you please kindly answer in one word whether the sky is blue?",
+        "Could you please kindly translate the page that is given below?",
+        "Could you please kindly classify the weather as good or bad for me?",
+        "Could you please kindly write a script that prints the weather?",
+        "Could you please kindly explain step by step why the sky is blue?",
+        "Could you please kindly return the colours of the sky as JSON?",
+    ):
+        result = optimize_prompt(whole, "strong")
+        assert result.changes
+        assert BREVITY not in result.text
+
+
+def test_strong_keeps_some_examples():
     examples = "".join(f"Example {number}: text {number}\nAnswer: {number}\n\n" for number in range(1, 8))
     prompt = f"Please make sure that you classify the following text.\n\n{examples}Text: {{text}}"
     result = optimize_prompt(prompt, "strong", examples=2)
-    assert result.text.startswith("Be brief.\nClassify the")
+    assert result.text.startswith("Classify the text.")
     assert "Example 2: text 2" in result.text
     assert "Example 3" not in result.text
     assert result.text.endswith("Text: {text}")
     assert result.restore() == prompt
-    assert "Be brief" not in optimize_prompt("Please answer in one word.", "strong").text
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ class Landing:
             else:
                 self.response = self._put_together([piece.data for piece in events], seconds)
                 if journey is not None:
-                    self._pipeline.stages.learn(journey, self.response)
+                    self._pipeline.stages.ended(journey, self.response)
                     self.response = immutable(journey.arrived(self.response))
                 admitted = self._filling.admit(self.response)
                 self._pipeline.auditing.missed_soon(self._considered, self.response, self.plan)

@@ -2,6 +2,9 @@
 
 Per template and model a running quantile of output tokens, with head-room, caps what the provider may write: a runaway
 answer ends early, an ordinary one never meets the cap. An answer that did is asked for once more without it.
+
+A stream cannot be asked for again: its first words have been read by then. So streams have no cap unless `streams=True`
+asks for it, and then only a loose one on strong evidence, which is given up for good the first time that it cuts.
 """
 
 from __future__ import annotations
@@ -34,15 +37,24 @@ _DIGITS = re.compile(r"\d+")
 _TEMPLATES = 4096
 _PENDING = 4096
 
+_STREAM_EVIDENCE = 4
+"""By how much more answers a template must have had before its streams are capped."""
+
+_STREAM_ROOM = 2.0
+"""By what the longest answer ever is multiplied for the cap of a stream. An answer longer than the n before it comes
+once in n + 1 (exchangeability alone); one twice as long as all of those is a runaway, as far as lengths can tell."""
+
 
 class _Template:
     """What is known of one template: its answers' lengths, and by how much caps proved too low."""
 
-    __slots__ = ("lengths", "room")
+    __slots__ = ("lengths", "longest", "room", "spares_streams")
 
     def __init__(self, room: float) -> None:
         self.lengths = Sketch(0.02, 256)
         self.room = room
+        self.longest = 0
+        self.spares_streams = False
 
 
 class AnswerLength:
@@ -55,18 +67,30 @@ class AnswerLength:
         quantile: of the answers' lengths, on which the cap is based.
         head_room: by what it is multiplied.
         least: answers after which a template has a cap.
+        streams: cap streams too, at twice the longest answer ever, or the ordinary cap where that is higher, once the
+            template has had 4 * `least` answers. One that the cap cuts off stays cut: what was read cannot be taken
+            back. It is marked in its trace, never kept in the cache, and the template's streams are not capped again.
+
+    Attributes:
+        repeated: answers asked for once more because our cap had cut them off.
+        cut: streams that our cap cut off.
 
     Raises:
         ConfigurationError: an argument is of the wrong type or out of range.
     """
 
-    def __init__(self, *, quantile: float = 0.99, head_room: float = 1.5, least: int = 50) -> None:
+    def __init__(
+        self, *, quantile: float = 0.99, head_room: float = 1.5, least: int = 50, streams: bool = False
+    ) -> None:
         _number("quantile", quantile, 0.5, 1.0)
         _number("head_room", head_room, 1.0, 100.0)
         if type(least) is not int or least < 1:
             raise ConfigurationError(f"least must be a whole number from 1 up, not {least!r}")
+        if not isinstance(streams, bool):
+            raise ConfigurationError(f"streams must be a bool, not {type(streams).__name__}")
         self.quantile, self.head_room, self.least = float(quantile), float(head_room), least
-        self.repeated = 0
+        self.streams = streams
+        self.repeated = self.cut = 0
         self._templates: OrderedDict[bytes, _Template] = OrderedDict()
         self._sent: OrderedDict[int, tuple[dict[str, Any], dict[str, Any]]] = OrderedDict()
         self._lock = threading.Lock()
@@ -74,18 +98,22 @@ class AnswerLength:
     def plan(self, request: Request) -> int | None:
         """The cap for a request's answer, or None where it gets none.
 
-        There is none for a template seen too rarely, for streams (what was cut off could not be taken back), or where
-        the caller has set a lower one.
+        There is none for a template seen too rarely, for streams unless asked for (what was cut off could not be taken
+        back), or where the caller has set a lower one.
         """
-        if request.api not in _FIELDS or request.body.get("stream"):
+        streamed = bool(request.body.get("stream"))
+        if request.api not in _FIELDS or (streamed and not self.streams):
             return None
         with self._lock:
             template = self._templates.get(_template_of(request))
-            if template is None or template.lengths.count < self.least:
+            enough = self.least * (_STREAM_EVIDENCE if streamed else 1)
+            if template is None or template.lengths.count < enough or (streamed and template.spares_streams):
                 return None
             length = template.lengths.quantile(self.quantile)
-            room = template.room
+            room, longest = template.room, template.longest
         cap = max(_LEAST_CAP, math.ceil((length or 0) * room))
+        if streamed:
+            cap = max(cap, math.ceil(longest * _STREAM_ROOM))
         own = _own_cap(request)
         return None if own is not None and (own <= cap or not request.api.startswith("anthropic")) else cap
 
@@ -120,6 +148,25 @@ class AnswerLength:
                 template.room = min(template.room * 1.5, 100.0)
         return msgspec.structs.replace(request, body=sent[1])
 
+    def has_cut(self, request: Request, response: Response) -> bool:
+        """Whether our cap has cut a stream off; its template's streams have none from then on.
+
+        Args:
+            request: what was sent, as `capped` made it.
+            response: what came.
+        """
+        if response.finish_reason not in _CUT or not request.body.get("stream"):
+            return False
+        with self._lock:
+            sent = self._sent.pop(id(request.body), None)
+            if sent is None or sent[0] is not request.body:
+                return False
+            self.cut += 1
+            template = self._templates.get(_template_of(request))
+            if template is not None:
+                template.spares_streams = True
+        return True
+
     def learn(self, request: Request, response: Response) -> None:
         """Take note of an answer's length; one that was cut off says nothing of it."""
         if request.api not in _FIELDS:
@@ -134,6 +181,7 @@ class AnswerLength:
             while len(self._templates) > _TEMPLATES:
                 self._templates.popitem(last=False)
             template.lengths.add(float(response.usage.output_tokens))
+            template.longest = max(template.longest, response.usage.output_tokens)
 
 
 def _own_cap(request: Request) -> int | None:

@@ -45,6 +45,7 @@ class PromptFigures(msgspec.Struct, frozen=True):
         by_rule: tokens by rule, most first.
         left_alone: texts that were left because a provider may have them in its prefix cache.
         repeated: answers asked for once more because our cap had cut them off.
+        cut: streams that our cap cut off, where `AnswerLength(streams=True)` allows that.
         failed: requests sent as they were because something went wrong here.
     """
 
@@ -55,6 +56,7 @@ class PromptFigures(msgspec.Struct, frozen=True):
     by_rule: dict[str, int]
     left_alone: int
     repeated: int
+    cut: int
     failed: int
 
 
@@ -146,6 +148,7 @@ class PromptOptimizer:
             by_rule=rules,
             left_alone=counts.get("left", 0),
             repeated=0 if self.length is None else self.length.repeated,
+            cut=0 if self.length is None else self.length.cut,
             failed=counts.get("failed", 0),
         )
 
@@ -170,6 +173,12 @@ class PromptOptimizer:
         if uncapped is None:
             return None
         return Prepared(uncapped, Step(self.name, "repeated", "our cap cut the answer off: asked once more without it"))
+
+    def ended(self, request: Request, response: Response) -> Step | None:
+        """That our cap cut a stream off: it cannot be asked for again, and what was read must not pass for whole."""
+        if self.length is None or not self.length.has_cut(request, response):
+            return None
+        return Step(self.name, "cut", "our cap cut this stream off: streams of this template are not capped again")
 
     def learn(self, request: Request, response: Response) -> None:
         """Take note of how long the answer was."""

@@ -8,8 +8,8 @@
 
 use proptest::prelude::*;
 use resopt_core::error::Error;
+use resopt_core::guard::Guards;
 use resopt_core::semantic::calibrate::{Basis, CLOSED, Policy, Profile, Standing, Verdict};
-use resopt_core::semantic::guard::Guards;
 use resopt_core::semantic::partition::{Judge, Options, Partition};
 
 const POLICY: Policy = Policy {

@@ -1,8 +1,8 @@
-//! `_core.Question` and `_core.guard_names`: signatures and conversions over `resopt_core::semantic::guard`.
+//! `_core.Question` and `_core.guard_names`: signatures and conversions over `resopt_core::guard`.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
-use resopt_core::semantic::guard::{self, Guard, Guards};
+use resopt_core::guard::{self, Guard, Guards};
 
 use crate::error::from_core;
 

@@ -9,8 +9,8 @@ use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use resopt_core::error::Error;
+use resopt_core::guard::Guards;
 use resopt_core::semantic::calibrate::{Basis, Policy, Profile};
-use resopt_core::semantic::guard::Guards;
 use resopt_core::semantic::partition::{Judge, Options, Partition as Core};
 
 use crate::error::{configuration_error, from_core};

@@ -1,88 +1,109 @@
-//! The same instruction given twice, in the same words or in others that differ only by what says nothing.
-
-use std::collections::HashSet;
+//! The same instruction given twice, in the same words or in others that the guards take for the same.
 
 use super::edit::Edit;
 use super::light::{Sentence, spoken, without};
 use super::protect::Protected;
-use crate::text::stem::stem;
+use super::zones::opens_case;
+use crate::guard::instruction::Instruction;
 
-/// An instruction of fewer words of its own is too short to be sure about.
-const LEAST_WORDS: usize = 3;
+/// A sentence of more words says too much to be said twice, and reading it costs.
+const MOST_WORDS: usize = 60;
 
-/// Take away each sentence that says what an earlier one says. Sentences with numbers, quotes, placeholders or negations
-/// are kept: whoever repeats those may mean it.
+/// Letters by which words are taken for the same before anything is read.
+const HEAD: usize = 4;
+
+/// An instruction and where it holds.
+struct Given {
+    instruction: Instruction,
+    section: usize,
+    /// The sentence before it in its paragraph that names a case: `If the order is late, …`.
+    case: Option<usize>,
+}
+
+impl Given {
+    /// Does it say and hold wherever `later` does?
+    fn covers(&self, later: &Self) -> bool {
+        (self.section == 0 || self.section == later.section)
+            && (self.case.is_none() || self.case == later.case)
+            && later.instruction.restates(&self.instruction)
+    }
+}
+
+/// Take away each sentence that asks for what an earlier one asks for and that holds nowhere else.
+///
+/// Numbered steps, questions, labels and sentences with quotes, digits, ids or placeholders are kept: whoever repeats
+/// those may mean it.
 pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
     let spoken = spoken(text, &protected.words);
-    let mut seen: HashSet<Vec<Vec<u8>>> = HashSet::new();
+    let alike = alike(&spoken);
+    let mut seen: Vec<Given> = Vec::new();
     let mut all = Vec::new();
+    let mut case = None;
+    let mut paragraph = 0;
     for (group, sentence) in spoken.iter().enumerate() {
-        let Some(key) = meaning(text, sentence, protected) else {
+        if sentence.stretch.range.start != paragraph {
+            (paragraph, case) = (sentence.stretch.range.start, None);
+        }
+        let words = &text[sentence.range.clone()];
+        let before = case;
+        if opens_case(words) {
+            case = Some(group);
+        }
+        let Some(instruction) = alike[group].then(|| read(words, sentence, protected)).flatten() else {
             continue;
         };
-        if !seen.insert(key) {
+        let given = Given {
+            case: before.filter(|_| !instruction.is_general()),
+            section: sentence.stretch.section,
+            instruction,
+        };
+        if seen.iter().any(|one| one.covers(&given)) {
             all.push(without(text, sentence, &spoken, "duplicate instruction", group));
+        } else {
+            seen.push(given);
         }
     }
     all
 }
 
-/// The words that matter, in their order and without their endings.
-fn meaning(text: &str, sentence: &Sentence<'_>, protected: &Protected) -> Option<Vec<Vec<u8>>> {
-    if protected.words.touch(&sentence.range)
-        || sentence.stretch.numbered
-        || text[sentence.range.clone()].ends_with([':', '?'])
-    {
-        return None;
-    }
-    let mut key = Vec::new();
-    for lexeme in sentence.lexemes.iter().filter(|lexeme| lexeme.is_word) {
-        let word = lexeme.lower.as_ref();
-        if NEGATIONS.contains(&word) || word.ends_with("n't") {
-            return None;
-        }
-        if !SAYS_NOTHING.contains(&word) {
-            let mut bytes = word.as_bytes().to_vec();
-            stem(&mut bytes);
-            key.push(bytes);
+/// Which sentences share enough of their words with another one to be worth reading: that costs as much as all the rest.
+fn alike(spoken: &[Sentence<'_>]) -> Vec<bool> {
+    let heads: Vec<Vec<&[u8]>> = spoken.iter().map(heads).collect();
+    let mut found = vec![false; spoken.len()];
+    for later in 1..heads.len() {
+        for earlier in 0..later {
+            let few = heads[earlier].len().min(heads[later].len());
+            let shared = || {
+                heads[earlier]
+                    .iter()
+                    .filter(|head| heads[later].binary_search(head).is_ok())
+                    .count()
+            };
+            if !(found[later] && found[earlier]) && shared() * 2 >= few.max(1) {
+                (found[later], found[earlier]) = (true, true);
+            }
         }
     }
-    (key.len() >= LEAST_WORDS).then_some(key)
+    found
 }
 
-const NEGATIONS: &[&str] = &[
-    "not", "no", "never", "none", "nor", "neither", "without", "except", "unless", "cannot", "nothing", "nobody",
-    "avoid", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-];
+/// How the longer words of a sentence begin, sorted: endings apart, two that say the same have half of them in common.
+fn heads<'a>(sentence: &'a Sentence<'_>) -> Vec<&'a [u8]> {
+    let mut heads: Vec<&[u8]> = sentence
+        .lexemes
+        .iter()
+        .filter(|lexeme| lexeme.is_word && lexeme.lower.len() >= HEAD)
+        .map(|lexeme| &lexeme.lower.as_bytes()[..HEAD])
+        .collect();
+    heads.sort_unstable();
+    heads.dedup();
+    heads
+}
 
-const SAYS_NOTHING: &[&str] = &[
-    "please",
-    "kindly",
-    "make",
-    "sure",
-    "ensure",
-    "that",
-    "you",
-    "your",
-    "to",
-    "be",
-    "the",
-    "a",
-    "an",
-    "it",
-    "is",
-    "are",
-    "remember",
-    "very",
-    "really",
-    "important",
-    "essential",
-    "crucial",
-    "also",
-    "note",
-    "keep",
-    "in",
-    "mind",
-    "of",
-    "and",
-];
+fn read(words: &str, sentence: &Sentence<'_>, protected: &Protected) -> Option<Instruction> {
+    let odd = protected.words.touch(&sentence.range)
+        || sentence.stretch.numbered
+        || words.ends_with([':', '?'])
+        || sentence.lexemes.len() > MOST_WORDS;
+    (!odd).then(|| Instruction::read(words)).flatten()
+}

@@ -74,6 +74,11 @@ pub(super) fn without(
 ) -> Edit {
     let stretch = &sentence.stretch;
     let alone = sentence.range == stretch.range;
+    if alone && !stretch.numbered && !text[stretch.lines.clone()].ends_with('\n') {
+        // The last line: the line feed before it would be left over.
+        let start = text[..stretch.lines.start].trim_end_matches('\n').len();
+        return Edit::new(start..stretch.lines.end, "", rule, group);
+    }
     if alone && !stretch.numbered {
         return Edit::new(stretch.lines.clone(), "", rule, group);
     }

@@ -151,13 +151,31 @@ fn code_lines(text: &str, fenced: &Ranges, json: &[Range<usize>], found: &mut Ve
             content.trim_start().starts_with(['-', '*', '+', '•', '|']) || starts_with_number(content.trim_start());
         indented_code = indented && ((blank_before && !item) || indented_code);
         if !fenced.touch(&line)
-            && !json.iter().any(|value| value.contains(&words))
+            && !json
+                .iter()
+                .any(|value| value.contains(&words) || is_labelled(text, &line, value))
             && (indented_code || looks_like_code(content))
         {
             found.push(line);
         }
         blank_before = false;
     }
+}
+
+/// `Order: {"id": 7}`: a line that ends like code only because of the JSON behind its label.
+fn is_labelled(text: &str, line: &Range<usize>, value: &Range<usize>) -> bool {
+    if !(line.start..line.end).contains(&value.start) {
+        return false;
+    }
+    let label = &text[line.start..value.start];
+    let first = label.split([' ', ':']).next().unwrap_or("");
+    label.starts_with(char::is_alphabetic)
+        && label.trim_end().ends_with(':')
+        && label
+            .chars()
+            .all(|character| character.is_alphanumeric() || " :-".contains(character))
+        && !CODE_WORDS.contains(&first)
+        && text[value.end..].lines().next().unwrap_or("").trim().is_empty()
 }
 
 fn starts_with_number(text: &str) -> bool {

@@ -1,5 +1,6 @@
 //! A question as [`super::extract`] sees it: the words it is made of, and the kind of answer it wants.
 
+use crate::text::calendar::{MONTHS, WEEKDAYS};
 use crate::text::split::words;
 use crate::text::stem::stem;
 
@@ -90,7 +91,7 @@ impl Question {
             Kind::Number => signs.number |= word.bytes().any(|byte| byte.is_ascii_digit()) || is(word, NUMBERS),
             Kind::Date => {
                 let year = word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_digit());
-                signs.date |= year || is(word, MONTHS);
+                signs.date |= year || is(word, &MONTHS) || is(word, &WEEKDAYS) || is(word, DATES);
             }
         }
     }
@@ -162,30 +163,8 @@ fn kind(all: &[&str]) -> Kind {
     }
 }
 
-const MONTHS: &[&str] = &[
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-    "century",
-    "bc",
-    "ad",
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-];
+/// What tells a date besides the names of months and days.
+const DATES: &[&str] = &["century", "bc", "ad"];
 
 const NUMBERS: &[&str] = &[
     "one",

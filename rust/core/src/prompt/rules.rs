@@ -66,14 +66,14 @@ const LONG_STRETCH: usize = 4096;
 #[must_use]
 pub fn optimize(prompt: &str, options: &Options<'_>, count: &dyn Fn(&str) -> usize) -> Optimized {
     let before = count(prompt);
-    let mut edits = settle(prompt, options, count);
+    let mut edits = settled(prompt, options, count);
     let mut text = apply(prompt, &edits);
     let mut after = if edits.is_empty() { before } else { count(&text) };
-    if options.level == Level::Strong && !strong::asks_for_length(&text) && !text.trim().is_empty() {
+    if options.level == Level::Strong && !strong::has_its_length(&text) && !text.trim().is_empty() {
         let asking = [Edit::new(0..0, strong::BREVITY, "brevity", 0)];
         let longer = apply(&text, &asking);
         let tokens = count(&longer);
-        if longer.len() <= prompt.len() && tokens <= before && settle(&longer, options, count).is_empty() {
+        if longer.len() <= prompt.len() && tokens <= before && settled(&longer, options, count).is_empty() {
             edits = compose(prompt, &edits, &asking);
             (text, after) = (longer, tokens);
         }
@@ -90,12 +90,36 @@ pub fn optimize(prompt: &str, options: &Options<'_>, count: &dyn Fn(&str) -> usi
     }
 }
 
-/// Edits after which another pass changes nothing; none when that does not happen.
-fn settle(prompt: &str, options: &Options<'_>, count: &dyn Fn(&str) -> usize) -> Vec<Edit> {
+/// Edits after which nothing of the level changes anything; none when that does not happen.
+///
+/// *Strong* adds its own to what *light* leaves, in turns, so it never saves less: each edit pays.
+fn settled(prompt: &str, options: &Options<'_>, count: &dyn Fn(&str) -> usize) -> Vec<Edit> {
+    let below = options.level.min(Level::Light);
+    let mut edits = settle(prompt, below, options, count);
+    if options.level < Level::Strong {
+        return edits;
+    }
+    for _ in 0..MOST_PASSES {
+        let text = apply(prompt, &edits);
+        let own = settle(&text, Level::Strong, options, count);
+        if own.is_empty() {
+            return edits;
+        }
+        let further = settle(&apply(&text, &own), below, options, count);
+        edits = compose(prompt, &compose(prompt, &edits, &own), &further);
+        if further.is_empty() {
+            return edits;
+        }
+    }
+    Vec::new()
+}
+
+/// Edits of one level's rules after which another pass of them changes nothing; none when that does not happen.
+fn settle(prompt: &str, level: Level, options: &Options<'_>, count: &dyn Fn(&str) -> usize) -> Vec<Edit> {
     let mut edits = Vec::new();
     let mut text = prompt.to_owned();
     for _ in 0..MOST_PASSES {
-        let step = pass(&text, options, count);
+        let step = pass(&text, level, options, count);
         if step.is_empty() {
             return edits;
         }
@@ -107,22 +131,24 @@ fn settle(prompt: &str, options: &Options<'_>, count: &dyn Fn(&str) -> usize) ->
 
 type Finder<'a> = Box<dyn Fn(&str) -> Vec<Edit> + 'a>;
 
-fn pass(prompt: &str, options: &Options<'_>, count: &dyn Fn(&str) -> usize) -> Vec<Edit> {
+/// One pass of the rules of a level: *light* takes in those of *lossless*, *strong* is what comes on top.
+fn pass(prompt: &str, level: Level, options: &Options<'_>, count: &dyn Fn(&str) -> usize) -> Vec<Edit> {
     let markers = options.markers;
-    let mut finders: Vec<Finder<'_>> = vec![
-        Box::new(|text| lossless::edits(text, &protected(text, markers))),
-        Box::new(|text| lossless::repeated(text, &protected(text, markers))),
-    ];
-    if options.level >= Level::Light {
-        let table = if options.level == Level::Strong {
-            &STRONG_TABLE
-        } else {
-            &LIGHT_TABLE
-        };
-        finders.push(Box::new(|text| light::edits(text, &protected(text, markers), table)));
+    let mut finders: Vec<Finder<'_>> = Vec::new();
+    if level < Level::Strong {
+        finders.push(Box::new(|text| lossless::edits(text, &protected(text, markers))));
+        finders.push(Box::new(|text| lossless::repeated(text, &protected(text, markers))));
+    }
+    if level == Level::Light {
+        finders.push(Box::new(|text| {
+            light::edits(text, &protected(text, markers), &LIGHT_TABLE)
+        }));
         finders.push(Box::new(|text| duplicates::edits(text, &protected(text, markers))));
     }
-    if options.level == Level::Strong {
+    if level == Level::Strong {
+        finders.push(Box::new(|text| {
+            light::edits(text, &protected(text, markers), &STRONG_TABLE)
+        }));
         finders.push(Box::new(|text| strong::examples(text, options.examples)));
     }
     let mut edits = Vec::new();

@@ -22,17 +22,17 @@ pub(super) fn emptiness(lexemes: &[Lexeme<'_>]) -> Option<&'static str> {
     if !plain || words.is_empty() {
         return None;
     }
-    let all = |list: &[&str]| words.iter().all(|word| list.contains(word));
+    let all = |lists: &[&[&str]]| words.iter().all(|word| lists.iter().any(|list| list.contains(word)));
     let any = |list: &[&str]| words.iter().any(|word| list.contains(word));
-    if all(GREETING) && GREETING_STARTS.iter().any(|start| words.starts_with(start)) {
+    if all(&[GREETING]) && GREETING_STARTS.iter().any(|start| words.starts_with(start)) {
         return Some("greeting");
     }
     let persona = words.starts_with(&["you", "are"]) || words.starts_with(&["act", "as"]);
-    if persona && all(PERSONA) && any(GENERIC_ROLES) {
+    if persona && all(&[PERSONA, GENERIC_ROLES]) && any(GENERIC_ROLES) {
         return Some("persona");
     }
     let exhorts = (any(QUALITIES) && any(ANSWERS)) || words.windows(3).any(|three| three == ["take", "your", "time"]);
-    (all(EXHORTATION) && exhorts).then_some("exhortation")
+    (all(&[EXHORTATION, QUALITIES, ANSWERS]) && exhorts).then_some("exhortation")
 }
 
 const GREETING_STARTS: &[&[&str]] = &[
@@ -114,6 +114,7 @@ const GREETING: &[&str] = &[
     "bunch",
 ];
 
+/// What a persona without a person is made of besides its role.
 const PERSONA: &[&str] = &[
     "you",
     "are",
@@ -126,12 +127,7 @@ const PERSONA: &[&str] = &[
     "very",
     "highly",
     "helpful",
-    "ai",
-    "assistant",
-    "chatbot",
-    "bot",
     "language",
-    "model",
     "large",
     "intelligent",
     "knowledgeable",
@@ -142,7 +138,6 @@ const PERSONA: &[&str] = &[
     "skilled",
     "experienced",
     "artificial",
-    "intelligence",
     "system",
     "virtual",
     "world-class",
@@ -203,6 +198,7 @@ const ANSWERS: &[&str] = &[
     "everything",
 ];
 
+/// What a wish that any answer be good is made of besides its qualities and its answer.
 const EXHORTATION: &[&str] = &[
     "please",
     "kindly",
@@ -215,14 +211,11 @@ const EXHORTATION: &[&str] = &[
     "sure",
     "ensure",
     "that",
-    "you",
     "your",
     "yours",
-    "be",
     "is",
     "are",
     "was",
-    "it",
     "its",
     "this",
     "the",
@@ -247,17 +240,8 @@ const EXHORTATION: &[&str] = &[
     "crucial",
     "should",
     "will",
-    "answer",
-    "answers",
     "answering",
-    "response",
-    "responses",
-    "respond",
     "responding",
-    "reply",
-    "replies",
-    "output",
-    "explanation",
     "following",
     "question",
     "questions",
@@ -267,12 +251,8 @@ const EXHORTATION: &[&str] = &[
     "reader",
     "take",
     "time",
-    "think",
-    "read",
     "reading",
     "before",
-    "do",
-    "best",
     "task",
     "request",
     "remember",
@@ -292,31 +272,6 @@ const EXHORTATION: &[&str] = &[
     "they",
     "can",
     "ability",
-    "helpful",
-    "accurate",
-    "accurately",
-    "detailed",
-    "comprehensive",
-    "informative",
-    "thorough",
-    "thoroughly",
-    "insightful",
-    "useful",
-    "well-written",
-    "well-structured",
-    "correct",
-    "high-quality",
-    "high",
-    "good",
-    "great",
-    "excellent",
-    "clear",
-    "carefully",
-    "careful",
-    "meaningful",
-    "valuable",
-    "complete",
-    "everything",
     "job",
     "goal",
     "customer's",

@@ -91,10 +91,11 @@ const ANSWERS: &[&str] = &[
     "response",
 ];
 
-/// Whether a prompt says already how long the answer is to be, or is no request for prose.
-pub(super) fn asks_for_length(text: &str) -> bool {
+/// Whether asking for brevity would save nothing or do harm: the prompt says how long the answer is to be, wants it
+/// whole (`step by step`, `every part`), or its form leaves no choice (a label, a list, a table, code, a translation).
+pub(super) fn has_its_length(text: &str) -> bool {
     let lower = text.to_lowercase();
-    LENGTHS.iter().any(|word| lower.contains(word))
+    LENGTHS.iter().chain(FORMS).any(|word| lower.contains(word))
 }
 
 const LENGTHS: &[&str] = &[
@@ -114,9 +115,48 @@ const LENGTHS: &[&str] = &[
     "comprehensive",
     "thorough",
     "long",
+    "step by step",
+    "lots of",
+    "details",
+    "every part",
+    "all the",
+    "all edge",
+    "at least",
+];
+
+const FORMS: &[&str] = &[
     "json",
     "csv",
     "yaml",
     "code",
     "function",
+    "script",
+    "sql",
+    "unit test",
+    "table with",
+    "as a list",
+    "a list of",
+    "list all",
+    "label",
+    "classif",
+    "extract",
+    "identify all",
+    "only return",
+    "return only",
+    "answer as:",
+    "true or false",
+    "yes or no",
+    "translate",
+    "translation",
+    "proofread",
+    "correct any",
+    "rewrite",
+    "quiz",
+    "outline",
+    "an email",
+    "the email",
+    "a letter",
+    "an article",
+    "a poem",
+    "a story",
 ];

@@ -18,6 +18,8 @@ pub(super) struct Stretch {
     pub(super) numbered: bool,
     /// Begins with the marker of a list item.
     pub(super) item: bool,
+    /// 0 for what holds everywhere; another number for each part with a heading or a condition of its own.
+    pub(super) section: usize,
 }
 
 /// The stretches of a prompt that speak to the model.
@@ -25,6 +27,10 @@ pub(super) fn instructions(text: &str) -> Vec<Stretch> {
     let mut found: Vec<Stretch> = Vec::new();
     let mut material = false;
     let mut blank_before = false;
+    let mut sections = 0;
+    let mut section = 0;
+    // `When the customer is angry:` holds for the lines below it, up to a blank one with no list item behind it.
+    let mut case = None;
     for line in lines(text) {
         let whole = line.start..(line.end + 1).min(text.len());
         let content = text[line.clone()].trim();
@@ -35,6 +41,13 @@ pub(super) fn instructions(text: &str) -> Vec<Stretch> {
         let fresh = std::mem::take(&mut blank_before);
         if let Some(heading) = heading(content) {
             material = names_material(heading);
+            sections += 1;
+            section = if material || is_conditional(heading) {
+                sections
+            } else {
+                0
+            };
+            case = None;
             continue;
         }
         if material && !(fresh && speaks(content)) && !is_label(content) {
@@ -44,6 +57,10 @@ pub(super) fn instructions(text: &str) -> Vec<Stretch> {
         let start = line.start + (text[line.clone()].len() - text[line.clone()].trim_start().len());
         let marker = item_marker(content);
         let words = start + marker..start + content.len();
+        if fresh && marker == 0 {
+            case = None;
+        }
+        let part = case.unwrap_or(section);
         let label = label_end(&text[words.clone()]);
         if let Some(end) = label {
             let name = &text[words.start..words.start + end];
@@ -52,6 +69,10 @@ pub(super) fn instructions(text: &str) -> Vec<Stretch> {
                 continue; // `Label: material`
             }
             material = rest.is_empty() && names_material(name);
+            if rest.is_empty() && is_conditional(name) {
+                sections += 1;
+                case = Some(sections);
+            }
         }
         let numbered = marker > 0 && content.as_bytes()[0].is_ascii_digit();
         let stretch = Stretch {
@@ -59,6 +80,7 @@ pub(super) fn instructions(text: &str) -> Vec<Stretch> {
             lines: whole,
             numbered,
             item: marker > 0,
+            section: part,
         };
         match found.last_mut() {
             Some(last)
@@ -136,12 +158,47 @@ fn speaks_of_instructions(name: &str) -> bool {
         .is_some_and(|word| INSTRUCTION_NAMES.contains(&word.as_str()) && word != "questions")
 }
 
+/// Whether what follows holds only in some case.
+pub(super) fn is_conditional(text: &str) -> bool {
+    words_of(text).any(|word| CONDITIONS.contains(&word.as_str()))
+}
+
+/// Whether a sentence begins with a case: `If the order is late, …`. What follows may hold in that case only.
+pub(super) fn opens_case(sentence: &str) -> bool {
+    words_of(sentence).take(2).any(|word| CASES.contains(&word.as_str()))
+}
+
 /// Whether a line that follows material speaks to the model again.
 fn speaks(line: &str) -> bool {
     words_of(line)
         .next()
         .is_some_and(|word| ORDERS.contains(&word.as_str()))
 }
+
+const CASES: &[&str] = &["if", "when", "whenever", "unless", "once", "case", "otherwise", "else"];
+
+const CONDITIONS: &[&str] = &[
+    "if",
+    "when",
+    "whenever",
+    "unless",
+    "until",
+    "once",
+    "while",
+    "after",
+    "before",
+    "for",
+    "case",
+    "cases",
+    "during",
+    "otherwise",
+    "else",
+    "should",
+    "first",
+    "then",
+    "next",
+    "step",
+];
 
 const INSTRUCTION_NAMES: &[&str] = &[
     "task",

@@ -22,9 +22,9 @@ use nominate::{is_unread, unit};
 pub use options::{Judge, Options};
 
 use super::calibrate::{Basis, Calibrator, History, Lesson, Policy, Verdict};
-use super::guard::{Guards, Question};
 use super::verify::{Encoded, Verifier};
 use crate::error::Error;
+use crate::guard::{Guards, Question};
 use crate::vector::embed::{DIMENSIONS, Table};
 use crate::vector::index::{Index, IndexOptions};
 

@@ -1,6 +1,7 @@
 //! Text as resopt sees it: which questions are the same question.
 
 mod alone;
+pub mod calendar;
 mod capitals;
 mod closing;
 mod fold;

@@ -1,8 +1,8 @@
 //! What was decided about a question and why, as data.
 
 use super::super::calibrate::{Calibrator, Evidence, Standing, Verdict};
-use super::super::guard::Reason;
 use crate::error::Error;
+use crate::guard::Reason;
 
 /// A near neighbour that could have answered.
 #[derive(Debug, Clone)]

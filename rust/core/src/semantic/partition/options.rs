@@ -1,7 +1,7 @@
 //! How a partition is made.
 
+use crate::guard::Guards;
 use crate::semantic::calibrate::Policy;
-use crate::semantic::guard::Guards;
 
 /// Who says how likely an answer fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Fifteen comparisons of two texts that the network reads beside their tokens, as `reference.py` defines them.
 //!
 //! All are symmetric and most lie in 0..1. The rest of the reference's signals (question form, reference, symbol,
-//! acronym) were guards only; `semantic/guard` has better ones.
+//! acronym) were guards only; `guard` has better ones.
 
 use super::network::SIGNALS;
 use super::words::{KNOWN, Known, WHAT, each_word, hash};

@@ -1,7 +1,7 @@
 //! What the network was trained to know about words: function words, opposites, classes whose members exclude each other.
 //!
 //! These lists are part of the trained network, as its weights are, and change only with them. The guards have lists of
-//! their own (`semantic/guard`), which grow with every trap that somebody reports.
+//! their own (`guard`), which grow with every trap that somebody reports.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

@@ -1,5 +1,7 @@
 //! Number words and units of measure, with what they are worth.
 
+use crate::text::calendar::{MONTHS, WEEKDAYS};
+
 pub(super) const NUMBERS: &[(&str, f64)] = &[
     ("zero", 0.0),
     ("one", 1.0),
@@ -146,45 +148,22 @@ pub(super) const MONEY: &[(&str, u8)] = &[
 
 /// The months, by the three letters that tell them.
 pub(super) fn month(word: &str) -> Option<u8> {
-    const FULL: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
     let short = word.len() == 3 || word == "sept";
     (1..)
-        .zip(FULL)
+        .zip(MONTHS)
         .find(|(_, full)| word == *full || (short && full.starts_with(word)))
         .map(|(at, _)| at)
 }
 
 /// The days of the week, 1 to 7.
 pub(super) fn weekday(word: &str) -> Option<u8> {
-    const FULL: [&str; 7] = [
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-    ];
     let word = word
         .strip_suffix('s')
         .filter(|rest| rest.ends_with("day"))
         .unwrap_or(word);
     let short = matches!(word, "mon" | "tue" | "tues" | "wed" | "thu" | "thur" | "thurs" | "fri");
     (1..)
-        .zip(FULL)
+        .zip(WEEKDAYS)
         .find(|(_, full)| word == *full || (short && full.starts_with(word)))
         .map(|(at, _)| at)
 }

@@ -146,7 +146,7 @@ impl Guards {
 
     /// The set without one.
     #[must_use]
-    pub fn without(self, guard: Guard) -> Self {
+    pub const fn without(self, guard: Guard) -> Self {
         Self(self.0 & !(1 << guard as u8))
     }
 

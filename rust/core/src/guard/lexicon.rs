@@ -8,6 +8,7 @@ use hashbrown::{HashMap, HashSet};
 use super::hash::{Identity, hash};
 use super::mark::{MARKS, Mark};
 use super::unit::{MONEY, NUMBERS, UNITS, month, weekday};
+use crate::text::calendar::{MONTHS, WEEKDAYS};
 
 type Map<V> = HashMap<u64, V, BuildHasherDefault<Identity>>;
 
@@ -144,38 +145,8 @@ impl Lexicon {
     }
 
     fn read_values(&mut self) {
-        const NAMED: [&str; 47] = [
-            "january",
-            "february",
-            "march",
-            "april",
-            "may",
-            "june",
-            "july",
-            "august",
-            "september",
-            "october",
-            "november",
-            "december",
-            "jan",
-            "feb",
-            "mar",
-            "apr",
-            "jun",
-            "jul",
-            "aug",
-            "sep",
+        const SHORT_OR_MANY: [&str; 17] = [
             "sept",
-            "oct",
-            "nov",
-            "dec",
-            "monday",
-            "tuesday",
-            "wednesday",
-            "thursday",
-            "friday",
-            "saturday",
-            "sunday",
             "mon",
             "tue",
             "tues",
@@ -197,7 +168,8 @@ impl Lexicon {
             let entry = self.entry(word);
             (entry.money, entry.value) = (*currency, true);
         }
-        for word in NAMED {
+        let months = MONTHS.into_iter().flat_map(|month| [month, &month[..3]]);
+        for word in months.chain(WEEKDAYS).chain(SHORT_OR_MANY) {
             let entry = self.entry(word);
             entry.month = month(word).unwrap_or(0);
             entry.weekday = weekday(word).unwrap_or(0);

@@ -4,12 +4,14 @@
 //! them apart. A guard may only refuse: no reason found means that the verifier decides. [`signals`] gives what the
 //! calibration learns from, refusing nothing. The tables (`english/*.txt`) are English; for a text in another language
 //! only the guards for numbers, codes, names and languages hold, and [`Question::needs_strict`] says so.
+//! [`instruction`] asks the other way round: do two instructions say the same?
 
 mod align;
 mod ask;
 mod form;
 mod frame;
 mod hash;
+pub mod instruction;
 mod language;
 mod lexicon;
 mod mark;
@@ -22,11 +24,13 @@ mod reason;
 mod signal;
 mod split;
 mod stem;
+mod steps;
 mod substitution;
 mod terms;
 mod unit;
 mod value;
 mod word;
+mod wording;
 
 use align::align;
 pub use question::Question;
