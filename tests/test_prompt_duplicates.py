@@ -146,6 +146,10 @@ def test_only_a_weaker_or_equal_duty_is_left_out():
         "If the parcel is late, say sorry. Offer a voucher soon. If it is lost, call the depot. Offer a voucher soon.",
         "1. Read the whole ticket.\n2. Write down the name.\n3. Read the whole ticket.",
         "If it is late, be kind. Use the formal tone. The museum is old. If it is lost, be kind. Use the formal tone.",
+        "Nancy is a lawyer. She works in Bonn. Bob is a cook. Nancy is a lawyer. Who is who?",
+        "The museum opens at noon. Describe the building. The museum opens at noon.",
+        "Which is true?\nA. Sell the whole ship.\nB. Buy the ship.\nA. Sell the whole ship.",
+        "Sing on for the lads of the north\nAnd never look back at the sea\n\nSing on for the lads of the north\n",
         "Summarize the article. Send it to the customer. Describe the photo. Send it to the customer.",
     ],
 )

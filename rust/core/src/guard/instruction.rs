@@ -31,7 +31,7 @@ pub(super) struct Step {
     pub(super) content: bool,
     /// Begins a clause: a comma or so stands before it.
     pub(super) clause: bool,
-    determiner: Determiner,
+    pub(super) determiner: Determiner,
     plural: bool,
     /// Written large; None where a sentence begins, which says nothing.
     capital: Option<bool>,
@@ -140,7 +140,8 @@ impl Instruction {
         front_last(&mut steps);
         let content = steps.iter().filter(|step| step.content).count();
         let enough = content > 1 || content == 1 && steps.iter().any(|step| step.word == NOT);
-        enough.then_some(Self {
+        let ordered = steps.first().is_some_and(|step| !FRONTED.contains(&step.word));
+        (enough && ordered).then_some(Self {
             question,
             steps,
             duty,
@@ -175,12 +176,13 @@ const GUARDS: Guards = Guards::ALL
     .without(Guard::Substitution)
     .without(Guard::Negation);
 
+const FRONTED: [u64; 14] = hashes([
+    "in", "for", "on", "with", "without", "before", "after", "at", "if", "when", "whenever", "unless", "while",
+    "during",
+]);
+
 /// `For every claim, cite a source` in the order of `Cite a source for every claim`.
 fn front_last(steps: &mut [Step]) {
-    const FRONTED: [u64; 14] = hashes([
-        "in", "for", "on", "with", "without", "before", "after", "at", "if", "when", "whenever", "unless", "while",
-        "during",
-    ]);
     let mut clauses = (1..steps.len()).filter(|&at| steps[at].clause);
     let (only, more) = (clauses.next(), clauses.next());
     if let (Some(at), None, true) = (only, more, FRONTED.contains(&steps.first().map_or(0, |step| step.word))) {

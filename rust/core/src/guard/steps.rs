@@ -3,9 +3,9 @@
 use super::hash::{hash, hashes};
 use super::instruction::{ANSWER, Determiner, Duty, NOT, Step, carries};
 use super::mark::Mark;
-use super::split::CLAUSE;
+use super::split::{CLAUSE, SENTENCE};
 use super::word::Word;
-use super::wording::{ANNOUNCE, BE, GIVE, POINTERS, STRESS, SURE, USE, WEIGHTY, group};
+use super::wording::{ANNOUNCE, BE, GIVE, POINTERS, STATES, STRESS, SURE, USE, WEIGHTY, group};
 
 /// Reads the words of one sentence.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about a sentence")]
@@ -56,7 +56,12 @@ impl<'a> Reader<'a> {
             let Some(used) = self.word(at) else { return false };
             at += used;
         }
-        true
+        // `The museum opens at noon` tells, `The date must be given` orders.
+        let begins = self
+            .steps
+            .first()
+            .is_none_or(|step| step.determiner == Determiner::None);
+        begins || self.bound || self.framed
     }
 
     /// Skip what stands in front of the instruction itself; where it begins.
@@ -102,7 +107,10 @@ impl<'a> Reader<'a> {
     fn word(&mut self, at: usize) -> Option<usize> {
         let word = self.words[at];
         let determiner = std::mem::take(&mut self.determiner);
-        if POINTERS.contains(&word.raw) {
+        // A second sentence inside (`A. The first option`), or a statement: no order.
+        let stated = self.main() && !self.framed && STATES.contains(&word.raw);
+        let inner = at > 0 && word.is(SENTENCE);
+        if POINTERS.contains(&word.raw) || stated || inner {
             return None;
         }
         if let Some(used) = self.prohibition(at).or_else(|| self.always(at)) {

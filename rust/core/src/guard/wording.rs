@@ -121,3 +121,8 @@ pub(super) const GIVE: [u64; 12] = hashes([
     "phrased",
 ]);
 pub(super) const BE: [u64; 3] = hashes(["is", "are", "be"]);
+
+/// What makes a sentence tell how things are, where no frame says that they are to be so.
+pub(super) const STATES: [u64; 14] = hashes([
+    "is", "are", "was", "were", "has", "have", "had", "does", "did", "will", "would", "i", "we", "am",
+]);

@@ -31,7 +31,7 @@ impl Given {
 
 /// Take away each sentence that asks for what an earlier one asks for and that holds nowhere else.
 ///
-/// Numbered steps, questions, labels and sentences with quotes, digits, ids or placeholders are kept: whoever repeats
+/// Statements, numbered steps, questions, labels and sentences with quotes, digits, ids or placeholders are kept: whoever repeats
 /// those may mean it.
 pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
     let spoken = spoken(text, &protected.words);
@@ -103,7 +103,7 @@ fn heads<'a>(sentence: &'a Sentence<'_>) -> Vec<&'a [u8]> {
 fn read(words: &str, sentence: &Sentence<'_>, protected: &Protected) -> Option<Instruction> {
     let odd = protected.words.touch(&sentence.range)
         || sentence.stretch.numbered
-        || words.ends_with([':', '?'])
+        || !(words.ends_with(['.', '!']) || sentence.stretch.item && words.ends_with(char::is_alphanumeric))
         || sentence.lexemes.len() > MOST_WORDS;
     (!odd).then(|| Instruction::read(words)).flatten()
 }
