@@ -125,7 +125,7 @@ async def test_questions_in_other_words_are_switched_too_and_meet_no_answer_of_t
 
 
 async def test_verifiers_and_rewriters_are_under_the_budget():
-    question, other = "How do I reset my password?", "How can I reset my password?"
+    question, other = "How do I reset my password?", "How should I reset my password?"
     budget = budget_of(Limit("0.0008"))
     provider = Scripted()
     cache = SemanticCache(verifier=LLMVerifier(model="gpt-4o-mini"), audit_share=0, label_share=0)

@@ -21,8 +21,8 @@ _SCRIPT: Final[tuple[tuple[str, str], ...]] = (
     ("How can I reset my password?", "L2"),
     ("How do I block my card?", "miss"),
     ("How do I unblock my card?", "miss"),
-    ("How old do you have to be to open an account?", "miss"),
-    ("How old do you need to be to open an account?", "L3"),
+    ("How do I change my PIN?", "miss"),
+    ("What is the best way to change my PIN?", "L3"),
 )
 """What is asked, and where the answer is to come from."""
 
