@@ -164,6 +164,11 @@ def test_the_core_imports_one_way_too():
     assert not list(core_offences("prompt", "use crate::guard::instruction::Instruction;"))
 
 
+def test_integrations_stay_thin():
+    lengths = {path.name: len(path.read_text().splitlines()) for path in (HOUSE / "integrations").glob("*.py")}
+    assert {name: length for name, length in lengths.items() if length >= 100} == {}
+
+
 def test_files_stay_readable():
     lengths = {str(path.relative_to(HOUSE)): len(path.read_text().splitlines()) for path in FILES}
     assert {name: length for name, length in lengths.items() if length > LONGEST and name not in DATA} == {}

@@ -13,8 +13,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from resopt.errors import MissingExtraError
+from resopt.integrations.gated import let_in, told
 from resopt.optimizer import AsyncOptimizer
-from resopt.types import EVERYONE, Outcome, Request, Response, Scope
+from resopt.types import EVERYONE, Request, Response, Scope
 
 try:
     from pydantic_ai.models import CompletedStreamedResponse
@@ -76,39 +77,18 @@ class ResoptModel(WrapperModel):
         started = perf_counter()
         asked = (messages, model_settings, model_request_parameters)
         request = self._resopt_request(*asked)
-        if hit := self.resopt.recall(request, started):
-            yield CompletedStreamedResponse(
-                as_model_response(hit), model_request_parameters=asked[2], replay_events=True
-            )
+        found = self.resopt.recall(request, started)
+        if found is None:
+            plan, passes, found = await let_in(self.resopt, request, started)
+        if found is not None:
+            parts = as_model_response(found)
+            yield CompletedStreamedResponse(parts, model_request_parameters=asked[2], replay_events=True)
             return
-        answer, problem, plan = Response(text="", model=""), None, None
-        try:
-            plan = self.resopt.plan(request)
-            passes = await self.resopt.stages.enter(request)
-        except BaseException as error:
-            stale = self.resopt.trials.instead(request, plan, error)
-            if stale is None or plan is None:
-                self.resopt.accounts.failure(error, started, request)
-                raise
-            answer = self.resopt.accounts.hit(request, stale, started)
-        if answer.body:
-            yield CompletedStreamedResponse(as_model_response(answer), model_request_parameters=asked[2])
-            return
-        record = partial(self.resopt.ledger.record, model=request.model, scope=request.scope)
-        outcome: Outcome = "cancelled"
-        try:
+        with told(self.resopt, request, passes, started) as end:
             with self.resopt.cache.filling(request, plan) as filling:
                 async with self.wrapped.request_stream(*asked, run_context) as stream:
                     yield stream
-                answer = as_answer(stream.get())
-                filling.admit(answer)
-            if answer.finish_reason != "incomplete":
-                outcome = "bypass" if plan.key is None else "miss"
-        except Exception as error:
-            outcome, problem = "error", error
-            raise
-        finally:
-            seconds = perf_counter() - started
-            # What was left half way has a usage that is not yet all of it.
-            passes.settle(answer if outcome in ("miss", "bypass") else None, problem)
-            record(outcome=outcome, latency=seconds, served_model=answer.model, usage=answer.usage, error=problem)
+                end.answer = as_answer(stream.get())
+                filling.admit(end.answer)
+            if end.answer.finish_reason != "incomplete":
+                end.outcome = "bypass" if plan.key is None else "miss"

@@ -42,19 +42,16 @@ def as_request(
             written[name] = sorted(value)  # a set has an order of its own in every process
     given = _telling(settings)
     body = {"model": model.model_name, "history": history, "parameters": written, "settings": given}
-    body |= {
-        "upstream": _identity(model, shared=scope.tenant is not None),
-        "prompt": prompts[-1]["content"] if prompts else None,
-    }
-    limit = {**(model.settings or {}), **given}.get("max_tokens")
-    if limit is not None:  # under the name by which budgets bound an answer
-        body["max_tokens"] = limit
+    body["upstream"] = _identity(model, shared=scope.tenant is not None)
+    body["prompt"] = prompts[-1]["content"] if prompts else None
+    settled = {**(model.settings or {}), **given}
+    if settled.get("max_tokens") is not None:  # under the name by which budgets bound an answer
+        body["max_tokens"] = settled["max_tokens"]
     tools = [tool.kind for tool in parameters.native_tools]
     tools += ["function"] if parameters.function_tools or parameters.output_tools else []
     if tools:  # as other APIs have them: what the provider runs is neither kept nor bounded
         body["tools"] = [{"type": kind} for kind in tools]
-    stateful = any(name in {**(model.settings or {}), **given} for name in _KEPT_THERE)
-    mode: CacheMode = "bypass" if stateful else "default"
+    mode: CacheMode = "bypass" if any(name in settled for name in _KEPT_THERE) else "default"
     return Request(api="pydantic_ai", body=body, scope=scope, tags=tags, cache=mode)
 
 
