@@ -301,20 +301,19 @@ def test_writers_empty_the_queue_when_nobody_reads():
     ledger = Ledger(PRICES)
     for _ in range(5_000):
         ledger.record(outcome="hit", mechanism="exact", model="large", usage=USAGE, latency=1e-5)
-    assert len(ledger._queue) == 0
+    assert len(ledger._queue) <= 128
     assert ledger.summary().requests == 5_000
 
 
 def test_what_waited_for_a_reader_is_counted_by_the_next_writers_in_order():
     ledger = Ledger(PRICES)
     with ledger._lock:
-        for _ in range(200):
-            ledger.record(outcome="miss", model="large", usage=USAGE, latency=1.0)
-    assert len(ledger._queue) == 200
-    ids = [ledger.record(outcome="miss", model="large", usage=USAGE, latency=1.0).id for _ in range(4)]
-    assert len(ledger._queue) == 0
-    assert [record.id for record in ledger.records[-4:]] == ids
-    assert ledger.summary().spent == 204 * LARGE
+        ids = [ledger.record(outcome="miss", model="large", usage=USAGE, latency=1.0).id for _ in range(1_000)]
+    assert len(ledger._queue) == 1_000
+    ids += [ledger.record(outcome="miss", model="large", usage=USAGE, latency=1.0).id for _ in range(40)]
+    assert len(ledger._queue) <= 128
+    assert [record.id for record in ledger.records] == ids
+    assert ledger.summary().spent == 1_040 * LARGE
 
 
 @pytest.mark.parametrize("usage", [USAGE, None, Usage(), Usage(input_tokens=7, cached_input_tokens=9)])
