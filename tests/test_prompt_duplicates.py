@@ -47,6 +47,10 @@ SAME = [
 
 OTHER = [
     ("Answer in French.", "Answer in German."),
+    ("You do not need to explain your reasoning to teachers.", "Do not explain your reasoning to teachers."),
+    ("Do not apologise for delays.", "No need to apologise for delays."),
+    ("You do not have to explain the code.", "You must not explain the code."),
+    ("You must not explain the code.", "You do not have to explain the code."),
     ("Answer in French.", "Answer in Canadian French."),
     ("Answer in French.", "Do not answer in French."),
     ("Answer in French.", "You may answer in French."),
@@ -151,6 +155,10 @@ def test_only_a_weaker_or_equal_duty_is_left_out():
         "Which is true?\nA. Sell the whole ship.\nB. Buy the ship.\nA. Sell the whole ship.",
         "Sing on for the lads of the north\nAnd never look back at the sea\n\nSing on for the lads of the north\n",
         "Summarize the article. Send it to the customer. Describe the photo. Send it to the customer.",
+        "For premium users, offer a refund. Ask for the order number. For free users, offer an upgrade. "
+        "Ask for the order number.",
+        "In support mode, be kind. Use the formal tone. In sales mode, be brisk. Use the formal tone.",
+        "Only for VIP customers, do this.\n- Answer in French.\n\nFor all others, do this.\n- Answer in French.",
     ],
 )
 def test_what_holds_in_another_case_is_given_again(prompt):
@@ -168,3 +176,10 @@ def test_nothing_but_duplicates_goes_from_prompts_that_hold_each_pair():
         one = optimize_prompt(f"{first}\n\n{text}")
         words = one.text.split()
         assert both.text.split()[: len(words)] == words
+
+
+def test_a_long_list_is_read_in_no_time_that_grows_with_its_square():
+    lines = [f"Sort the {number}{'abcdefghij'[number % 10] * 5} parcels." for number in range(3_000)]
+    result = optimize_prompt("\n".join([*lines, "Answer in French.", "Answer in French."]))
+    assert result.text.count("Answer in French.") == 1
+    assert result.text.count("parcels") == 3_000

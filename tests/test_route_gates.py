@@ -1,12 +1,15 @@
 """Budgets of routers and cascades used by themselves: every attempt and every judge's call is set aside and settled."""
 
+import json
 import threading
 from contextlib import suppress
 
 import anyio
+import openai
 import pytest
 
-from provider_faces import provider_for
+import resopt
+from provider_faces import KEY, provider_for
 from resopt import (
     Budget,
     BudgetExceededError,
@@ -20,7 +23,7 @@ from resopt import (
     Scope,
     Tier,
 )
-from resopt.errors import ServerError
+from resopt.errors import QueueFullError, ServerError
 from resopt.route.checks import Check
 from resopt.route.wishes import current
 
@@ -211,6 +214,56 @@ def test_the_way_up_ends_where_the_budget_does(play, provider, server):
     )
     with pytest.raises(BudgetExceededError):
         climbed(play, broke, chat())
+
+
+class OnlyOnce:
+    """A gate whose queue is full after the first call."""
+
+    name = "limits"
+
+    def __init__(self):
+        self.passed = 0
+
+    async def enter(self, request):
+        self.passed += 1
+        if self.passed > 1:
+            raise QueueFullError("the queue is full")
+        return self
+
+    def settle(self, response, error):
+        """Nothing to note."""
+
+    def blocking(self):
+        return self
+
+
+def test_an_answer_there_is_comes_back_when_the_next_call_finds_the_queue_full(play, provider, server):
+    cascade = CostAwareRouter(tiers=TIERS, prices=PRICES, provider=provider(), checks=[NEVER], gates=[OnlyOnce()])
+    result = climbed(play, cascade, chat())
+    assert (result.model, len(result.attempts), result.accepted) == ("gpt-4o-mini", 1, False)
+
+
+@pytest.mark.parametrize("kind", [openai.OpenAI, openai.AsyncOpenAI])
+def test_who_asks_a_wrapped_client_gets_the_attempt_that_counts(kind, server):
+    cascade = CostAwareRouter(tiers=TIERS, prices=PRICES, checks=[NEVER])
+    client = kind(base_url=server.base_url, api_key=KEY, max_retries=0)
+    wrapped = resopt.wrap(client, prices=PRICES, stages=[cascade])
+    talk = {"model": "auto", "messages": [{"role": "user", "content": "What is Python?"}]}
+
+    async def session():
+        async with client:
+            return [await wrapped.chat.completions.create(**talk) for _ in range(2)]
+
+    if kind is openai.OpenAI:
+        with client:
+            miss, hit = [wrapped.chat.completions.create(**talk) for _ in range(2)]
+    else:
+        miss, hit = anyio.run(session)
+    assert [json.loads(sent.body)["model"] for sent in server.requests()] == ["gpt-4o-mini", "gpt-4o"]
+    assert miss.model.startswith("gpt-4o")
+    assert not miss.model.startswith("gpt-4o-mini")
+    assert hit == miss
+    assert (resopt.last(miss).outcome, resopt.last(hit).outcome) == ("miss", "hit")
 
 
 def test_a_cascade_that_would_begin_too_dear_begins_lower_where_the_budget_says_so(play, provider, server):

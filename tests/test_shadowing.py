@@ -5,6 +5,7 @@ import threading
 
 import anyio
 import anyio.lowlevel
+import msgspec
 import openai
 import pytest
 
@@ -26,7 +27,7 @@ from resopt import (
     Shadow,
 )
 from resopt.stage import Prepared
-from resopt.types import Step, Usage
+from resopt.types import Step, ToolCall, Usage
 
 BOOK = PriceBook({**PRICES, "judge-1": (1, 5)})
 JUDGED = Usage(input_tokens=50, output_tokens=5)
@@ -225,6 +226,19 @@ def test_a_function_judges_and_may_wait(complete):
     shadow = Shadow("louder", stage="prompt", judge=Judge(longer), share=100)
     complete(Twin(), QUESTIONS, experiments=[shadow])
     assert shadow.result().wins == 3
+
+
+def test_calls_of_tools_are_no_text_to_compare(complete):
+    class Calls(Twin):
+        async def complete(self, request):
+            answer = await super().complete(request)
+            call = ToolCall(id="1", name="find", arguments=json.dumps(request.question))
+            return msgspec.structs.replace(answer, text="", tool_calls=(call,), finish_reason="tool_calls")
+
+    shadow, provider = shadow_of(Pairs()), Calls()
+    complete(provider, QUESTIONS, experiments=[shadow])
+    assert provider.calls == len(QUESTIONS)
+    assert (shadow.result().ties, shadow.result().wins) == (0, 0)
 
 
 @pytest.mark.anyio

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 PATIENCE: Final = 30.0
 """Seconds that closing waits at most for comparisons under way."""
 
+MOST: Final = 64
+"""Comparisons under way at once; answers that come meanwhile are not compared."""
+
 _OF_STREAMS: Final = ("stream", "stream_options")
 
 
@@ -61,8 +64,11 @@ class Shadowing:
         """An answer came from the provider: have it compared when it is one of the share."""
         for shadow in self._shadows:
             try:
-                if shadow.samples(request, response):
-                    self._errands.send(self._compare, shadow, request, response, blocking=self.blocking)
+                # Tools that were called are no text to compare, and what piles up would hurt the host.
+                if not is_text(response) or len(self._errands) >= MOST or not shadow.samples(request, response):
+                    continue
+                treated = self._pipeline.trials.enabled(str(shadow.stage), request)
+                self._errands.send(self._compare, shadow, request, response, treated, blocking=self.blocking)
             except Exception as error:  # noqa: BLE001 - invariant 8
                 self._pipeline.accounts.skip("shadow", error)
 
@@ -74,13 +80,14 @@ class Shadowing:
         finally:
             await close()
 
-    async def _compare(self, shadow: Shadow, request: Request, response: Response) -> None:
+    async def _compare(self, shadow: Shadow, request: Request, response: Response, treated: bool) -> None:  # noqa: FBT001
         pipeline, stage = self._pipeline, str(shadow.stage)
         try:
-            treated = pipeline.trials.enabled(stage, request)
             other = await self._other(stage, request, on=not treated)
             candidate, baseline = (response, other) if treated else (other, response)
-            score = await self._judged(shadow.judge, request, candidate.text, baseline.text)
+            score = None
+            if is_text(other):
+                score = await self._judged(shadow.judge, request, candidate.text, baseline.text)
         except BudgetExceededError:  # that there is no money says nothing of what is tried out
             shadow.pair(None, None)
         except Exception as error:  # noqa: BLE001 - what happens in the shadow hurts nobody
@@ -113,3 +120,8 @@ class Shadowing:
             self._pipeline.accounts.background(call, request.scope)
         score: float | None = verdict.score
         return score
+
+
+def is_text(response: Response) -> bool:
+    """Whether an answer is text that can be compared."""
+    return bool(response.text) and not response.tool_calls

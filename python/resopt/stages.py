@@ -208,9 +208,9 @@ class Stages:
     async def _weighed(self, stage: Any, journey: Journey, response: Response) -> Prepared | None:
         try:
             weighed: Weighed = await stage.weigh(journey.request, response, self.gates, blocking=self._blocking)
-        except ResoptError:
+        except ConfigurationError:  # a mistake in the program
             raise
-        except Exception as error:  # noqa: BLE001 - invariant 8
+        except Exception as error:  # noqa: BLE001 - invariant 8: there is an answer, and it is paid for
             journey.steps = (*journey.steps, self._accounts.skip(stage.name, error))
             return None
         journey.also = (*journey.also, *weighed.billed)

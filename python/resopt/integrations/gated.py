@@ -41,6 +41,7 @@ class End:
     outcome: Outcome = "cancelled"
     answer = Response(text="", model="")
     problem: Exception | None = None
+    opened = False
 
 
 @contextmanager
@@ -53,8 +54,8 @@ def told(pipeline: AsyncOptimizer, request: Request, passes: Passes, started: fl
         end.outcome, end.problem = "error", error
         raise
     finally:
-        # What was left half way has a usage that is not yet all of it.
-        passes.settle(end.answer if end.outcome in ("miss", "bypass") else None, end.problem)
+        # What was left half way has a usage that is not yet all of it; whose fault it was says nothing of its cost.
+        passes.settle(end.answer if end.outcome in ("miss", "bypass") else None, None if end.opened else end.problem)
         pipeline.ledger.record(
             outcome=end.outcome,
             model=request.model,

@@ -87,6 +87,7 @@ class ResoptModel(WrapperModel):
         with told(self.resopt, request, passes, started) as end:
             with self.resopt.cache.filling(request, plan) as filling:
                 async with self.wrapped.request_stream(*asked, run_context) as stream:
+                    end.opened = True
                     yield stream
                 end.answer = as_answer(stream.get())
                 filling.admit(end.answer)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from resopt.errors import (
     BudgetExceededError,
     ConfigurationError,
+    DeadlineError,
     ProviderError,
     ProviderTimeoutError,
+    QueueFullError,
     ResoptError,
     RoutingError,
 )
@@ -108,8 +110,9 @@ class Climb:
             left = None if cascade.deadline is None else cascade.deadline - (cascade.clock() - started)
             try:
                 attempt, error = await self._attempt(place, left, blocking=blocking)
-            except BudgetExceededError as refused:
-                lower = self._below(place) if refused.over == "degrade" and not attempts else None
+            except (BudgetExceededError, QueueFullError, DeadlineError) as refused:
+                cheaper = getattr(refused, "over", None) == "degrade" and not attempts
+                lower = self._below(place) if cheaper else None
                 if lower is None and best(attempts) is None:
                     raise
                 place, ended = (place, "budget") if lower is None else (lower, "")

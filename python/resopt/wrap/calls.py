@@ -56,17 +56,19 @@ class Method:
         return await self._ask(door, asked, create) if hit is None else self._remade(hit)
 
     async def _ask(self, door: Door, asked: Asked, create: Callable[..., Awaitable[Any]]) -> Any:
-        mine: list[Any] = []
+        mine: list[tuple[Any, Response]] = []
 
         async def upstream(request: Request) -> Response:
             began = perf_counter()
             made = await create(**asked.arguments(request))
-            mine.append(made)
-            return response_of(request, made, perf_counter() - began)
+            mine.append((made, response_of(request, made, perf_counter() - began)))
+            return mine[-1][1]
 
         response = await door.pipeline.ask(asked.request, asked.started, upstream, self._fits)
-        if mine:  # who asked upstream gets what came from there
-            return mark(mine[0], response.trace)
+        # Who asked upstream gets what came from there: of several attempts the one that counts.
+        came = next((made for made, answer in reversed(mine) if answer.body == response.body), None)
+        if came is not None:
+            return mark(came, response.trace)
         if not response.body:  # what came was no object of the library, so there is nothing to make it again from
             return await create(**asked.arguments(asked.request))
         return self._remade(response)

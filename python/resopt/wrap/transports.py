@@ -79,8 +79,8 @@ class Transport:
             return self._hook.unread(request.method, request.url.path)
         headers = request.headers
         found = api_of(request.method, request.url.path, lambda: json_of(content), metered=self._hook.metered)
-        if found is None:
-            return None
+        if found is None:  # no answer that is kept; where it costs money all the same, the gates are to know
+            return self._hook.unread(request.method, request.url.path)
         api, body = found
         form = form_of(body, headers.get("accept", ""), headers.get("accept-encoding", ""))
         address = str(request.url)

@@ -144,13 +144,15 @@ def api_of(
 
 def is_metered(method: str, path: str) -> bool:
     """Whether a request costs money, by its method and path alone."""
-    return method.upper() == "POST" and path.endswith(tuple(end for end, _, _ in (*_APIS, *_METERED)))
+    costly = path.endswith(tuple(end for end, _, _ in (*_APIS, *_METERED)))
+    return method.upper() == "POST" and costly and "/threads/" not in path  # a message put there asks nobody
 
 
 def embedded(model: str, content: bytes) -> Response:
     """What a reply with embeddings says of what it cost."""
-    usage = (json_of(content) or {}).get("usage") or {}
-    tokens = usage.get("prompt_tokens")
+    said = json_of(content)
+    usage = said.get("usage") if isinstance(said, dict) else None
+    tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
     billed = Usage(input_tokens=tokens) if isinstance(tokens, int) else None
     return Response(text="embedding", model=model, usage=billed)
 

@@ -117,7 +117,8 @@ impl<'a> Reader<'a> {
             return Some(used);
         }
         if self.main() && Self::obliges(&word) {
-            if self.bound {
+            // `you do not have to` forbids nothing.
+            if self.bound || self.steps.iter().any(|step| step.word == NOT) {
                 return None;
             }
             self.bound = true;

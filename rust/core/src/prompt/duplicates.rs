@@ -1,5 +1,7 @@
 //! The same instruction given twice, in the same words or in others that the guards take for the same.
 
+use std::collections::HashMap;
+
 use super::edit::Edit;
 use super::light::{Sentence, spoken, without};
 use super::protect::Protected;
@@ -8,6 +10,9 @@ use crate::guard::instruction::Instruction;
 
 /// A sentence of more words says too much to be said twice, and reading it costs.
 const MOST_WORDS: usize = 60;
+
+/// In texts of more sentences only those are read that have all their words in common: pairs are too many.
+const MOST_SENTENCES: usize = 1_000;
 
 /// Letters by which words are taken for the same before anything is read.
 const HEAD: usize = 4;
@@ -42,7 +47,9 @@ pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
     let mut paragraph = 0;
     for (group, sentence) in spoken.iter().enumerate() {
         if sentence.stretch.range.start != paragraph {
-            (paragraph, case) = (sentence.stretch.range.start, None);
+            paragraph = sentence.stretch.range.start;
+            // A case holds for the list below it.
+            case = case.filter(|_| sentence.stretch.item);
         }
         let words = &text[sentence.range.clone()];
         let before = case;
@@ -70,6 +77,13 @@ pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
 fn alike(spoken: &[Sentence<'_>]) -> Vec<bool> {
     let heads: Vec<Vec<&[u8]>> = spoken.iter().map(heads).collect();
     let mut found = vec![false; spoken.len()];
+    if heads.len() > MOST_SENTENCES {
+        let mut counts: HashMap<&[&[u8]], usize> = HashMap::new();
+        for heads in &heads {
+            *counts.entry(heads).or_default() += 1;
+        }
+        return heads.iter().map(|heads| counts[heads.as_slice()] > 1).collect();
+    }
     for later in 1..heads.len() {
         for earlier in 0..later {
             let few = heads[earlier].len().min(heads[later].len());

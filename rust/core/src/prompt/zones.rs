@@ -165,7 +165,10 @@ pub(super) fn is_conditional(text: &str) -> bool {
 
 /// Whether a sentence begins with a case: `If the order is late, …`. What follows may hold in that case only.
 pub(super) fn opens_case(sentence: &str) -> bool {
-    words_of(sentence).take(2).any(|word| CASES.contains(&word.as_str()))
+    let mut words = words_of(sentence);
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let narrows = |word: &str| CASES.contains(&word) || NARROWING.contains(&word);
+    narrows(&first) || CASES.contains(&second.as_str()) || (first == "only" && narrows(&second))
 }
 
 /// Whether a line that follows material speaks to the model again.
@@ -176,6 +179,9 @@ fn speaks(line: &str) -> bool {
 }
 
 const CASES: &[&str] = &["if", "when", "whenever", "unless", "once", "case", "otherwise", "else"];
+
+/// What begins a case where it stands first: `For premium users, …`, `In support mode, …`.
+const NARROWING: &[&str] = &["for", "in", "during", "after", "before", "until", "while", "as"];
 
 const CONDITIONS: &[&str] = &[
     "if",
