@@ -5,9 +5,9 @@ The pipeline passes them, and what makes calls without a pipeline: a router by i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from resopt.errors import ConfigurationError, ResoptError
+from resopt.errors import BudgetExceededError, ConfigurationError, DeadlineError, QueueFullError, ResoptError
 from resopt.stage import Gate
 
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from resopt.stage import Ticket
     from resopt.types import Request, Response
+
+
+TURNED_AWAY: Final = (BudgetExceededError, QueueFullError, DeadlineError)
+"""What gates say no with."""
 
 
 def check_gates(gates: Iterable[Any]) -> tuple[Gate, ...]:

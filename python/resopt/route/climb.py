@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resopt.errors import (
-    BudgetExceededError,
     ConfigurationError,
-    DeadlineError,
     ProviderError,
     ProviderTimeoutError,
-    QueueFullError,
     ResoptError,
     RoutingError,
 )
+from resopt.gates import TURNED_AWAY
 from resopt.route.asking import sent_to
 from resopt.route.attempts import Attempt, CascadeResult, best, cheapest_start, total_cost
 from resopt.route.choice import barred
@@ -110,7 +108,7 @@ class Climb:
             left = None if cascade.deadline is None else cascade.deadline - (cascade.clock() - started)
             try:
                 attempt, error = await self._attempt(place, left, blocking=blocking)
-            except (BudgetExceededError, QueueFullError, DeadlineError) as refused:
+            except TURNED_AWAY as refused:
                 cheaper = getattr(refused, "over", None) == "degrade" and not attempts
                 lower = self._below(place) if cheaper else None
                 if lower is None and best(attempts) is None:

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from resopt.errors import (
-    BudgetExceededError,
     CacheMissError,
     ConfigurationError,
-    DeadlineError,
     InvalidRequestError,
-    QueueFullError,
     UnkeyableError,
 )
 from resopt.flight.reading import TaskReading, ThreadReading
+from resopt.gates import TURNED_AWAY
 from resopt.optimizer import AsyncOptimizer
 from resopt.passage import Passage, Replay
 from resopt.streaming import Streams
@@ -54,9 +52,6 @@ GENERATIONS = ("httpx2", "httpx")
 _UNREAD: Final = "http.unread"
 _PASSING: Final = frozenset({"openai.embeddings", _UNREAD})
 """What is not kept here, and only passes the gates."""
-
-_TURNED_AWAY: Final = (BudgetExceededError, QueueFullError, DeadlineError)
-"""What gates say no with."""
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -182,7 +177,7 @@ class Hook:
             head, passage = refused.head, Replay([refused.content], NO_TRACE)
         except CacheMissError:
             return self._no_such_answer(module)
-        except _TURNED_AWAY as error:
+        except TURNED_AWAY as error:
             return self._turned_away(module, error)
         if mine:
             headers, extensions = mine[0].headers, {**mine[0].extensions}
@@ -211,7 +206,7 @@ class Hook:
             await self._pipeline.ask(exchange.request, exchange.started, ask)
         except RefusedError:
             pass
-        except _TURNED_AWAY as error:
+        except TURNED_AWAY as error:
             return self._turned_away(module, error)
         return came[-1]
 
