@@ -190,6 +190,7 @@ def deferred(optimizer: AsyncOptimizer, path: Any, batches: Any, **options: Any)
     from resopt.batch.deferred import Deferred
 
     options.setdefault("complete", optimizer.complete)
+    options.setdefault("gates", optimizer.stages.gates)
     return Deferred(path, batches, books=OptimizerBooks(optimizer), **options)
 
 

@@ -5,20 +5,40 @@ The pipeline passes them, and what makes calls without a pipeline: a router by i
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
-from resopt.errors import BudgetExceededError, ConfigurationError, DeadlineError, QueueFullError, ResoptError
-from resopt.stage import Gate
+from resopt.errors import (
+    BudgetExceededError,
+    ConfigurationError,
+    DeadlineError,
+    ProviderConnectionError,
+    ProviderError,
+    QueueFullError,
+    ResoptError,
+)
+from resopt.stage import Gate, Holding
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from resopt.stage import Ticket
+    from resopt.stage import Order, Ticket
     from resopt.types import Request, Response
 
 
 TURNED_AWAY: Final = (BudgetExceededError, QueueFullError, DeadlineError)
 """What gates say no with."""
+
+BILLED_ALL_THE_SAME: Final = frozenset({408, 504, 524})
+"""Refusals by a clock somewhere on the way, which the model may have outrun."""
+
+NEVER_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
+"""What httpx and httpx2 raise before a connection is there: nothing can have been billed."""
+
+_under_way: ContextVar[tuple[Sequence[Gate], Request, Callable[[str, Exception], Any]] | None] = ContextVar(
+    "resopt_under_way", default=None
+)
+"""The call that has passed, while it is made."""
 
 
 def check_gates(gates: Iterable[Any]) -> tuple[Gate, ...]:
@@ -57,6 +77,10 @@ class Passes:
             except Exception as failure:  # noqa: BLE001 - the stream goes on
                 self._skip(name, failure)
 
+    def give_back(self) -> None:
+        """The call is not made after all."""
+        self.settle(None, ResoptError("another gate was closed, or nobody waited: the call was never made"))
+
     def settle(self, response: Response | None, error: BaseException | None) -> None:
         """Settle each ticket once; what one raises is counted and hurts no other."""
         tickets, self.tickets = self.tickets, []
@@ -78,7 +102,7 @@ async def enter(gates: Sequence[Gate], request: Request, skip: Callable[[str, Ex
         for gate in gates:
             passes.tickets.append((gate.name, await gate.enter(request)))
     except BaseException:
-        passes.settle(None, ResoptError("another gate was closed, or nobody waited: the call was never made"))
+        passes.give_back()
         raise
     return passes
 
@@ -95,14 +119,67 @@ async def through(
         ResoptError: a gate is closed to this request.
         Exception: what the call raised.
     """
-    passes = await enter(gates, request, _logged if skip is None else skip)
+    skip = _logged if skip is None else skip
+    passes = await enter(gates, request, skip)
+    token = _under_way.set((gates, request, skip) if gates else _under_way.get())
     try:
         response = await call()
     except BaseException as error:
         passes.settle(None, error)
         raise
+    finally:
+        _under_way.reset(token)
     passes.settle(response, None)
     return response
+
+
+def hold(
+    gates: Iterable[Gate],
+    request: Request,
+    order: Order | None = None,
+    skip: Callable[[str, Exception], Any] | None = None,
+) -> Passes:
+    """Have money set aside by all gates that keep accounts of it, or by none. Nothing waits.
+
+    Raises:
+        ResoptError: it does not fit.
+    """
+    passes = Passes(_logged if skip is None else skip)
+    try:
+        for gate in gates:
+            if isinstance(gate, Holding):
+                passes.tickets.append((gate.name, gate.hold(request, order)))
+    except BaseException:
+        passes.give_back()
+        raise
+    return passes
+
+
+def one_more() -> Passes:
+    """Leave to make the call under way once more: it may be billed twice. Nothing is held where no gate was passed.
+
+    Whoever asks settles what comes back with what became of one of the two calls, and returns the other.
+
+    Raises:
+        ResoptError: a second call does not fit.
+    """
+    under_way = _under_way.get()
+    if under_way is None:
+        return Passes(_logged)
+    gates, request, skip = under_way
+    return hold(gates, request, skip=skip)
+
+
+def unbilled(error: BaseException | None) -> bool:
+    """Whether an error says that the call cost nothing: the provider refused it, or it never got there."""
+    cause = error.__cause__ if isinstance(error, ProviderConnectionError) and error.attempts == 1 else error
+    if type(cause).__name__ in NEVER_SENT:
+        return True
+    status = getattr(error, "status", None)
+    status = getattr(error, "status_code", None) if status is None else status
+    if isinstance(status, int):
+        return status >= 400 and status not in BILLED_ALL_THE_SAME
+    return isinstance(error, ResoptError) and not isinstance(error, ProviderError)
 
 
 def _logged(name: str, error: Exception) -> None:

@@ -151,3 +151,36 @@ class Gate(Protocol):
     def blocking(self) -> Gate:
         """The same gate, with the same counts, whose `enter` blocks instead of suspending."""
         ...
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """Work whose answer comes later, perhaps to another process.
+
+    Attributes:
+        key: its name, the same in every process: what is set aside under it is set aside once.
+        seconds: how long it may take.
+        discount: per cent off the list price.
+        placed: it was agreed to before: it counts, whether it fits or not.
+    """
+
+    key: str
+    seconds: float
+    discount: int = 0
+    placed: bool = False
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """A gate that keeps accounts of money: it can set some aside for a call that is not made through it now."""
+
+    def hold(self, request: Request, order: Order | None = None) -> Ticket:
+        """Set the worst case of a call aside. Must not wait.
+
+        Args:
+            request: what is asked.
+            order: of work that is answered later; None for a call that is made at once, beside one under way.
+
+        Raises:
+            ResoptError: it does not fit.
+        """
+        ...

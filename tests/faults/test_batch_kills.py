@@ -31,8 +31,10 @@ anyio.run(main, sys.argv[1], sys.argv[2], int(sys.argv[3]))
 
 DEFERRED = """
 import sys, anyio
-from resopt import AnthropicBatches, Deferred, OpenAIBatches, Request
+from resopt import AnthropicBatches, Budget, Deferred, Limit, OpenAIBatches, PriceBook, Request
 async def main(url, path, count, api):
+    prices = PriceBook({"gpt-4o": (2.5, 10), "claude-haiku-4-5": (1, 5)})
+    budget = Budget(Limit(50), prices=prices, output_tokens=500)
     batches = [OpenAIBatches(url + "/v1", "k"), AnthropicBatches(url, "k")]
     def ask(number):
         message = {"role": "user", "content": f"question {number}"}
@@ -40,9 +42,14 @@ async def main(url, path, count, api):
             return Request(body={"model": "gpt-4o", "messages": [message]})
         body = {"model": "claude-haiku-4-5", "max_tokens": 500, "messages": [message]}
         return Request(api="anthropic.messages", body=body)
-    async with Deferred(path, batches, poll=(0.02, 0.05), most_rows=40) as deferred:
+    async with Deferred(path, batches, gates=[budget], poll=(0.02, 0.05), most_rows=40) as deferred:
+        open_here = budget.accounts.open
         await deferred.submit([ask(number) for number in range(count)], name="job")
+        assert budget.accounts.open in (open_here, count), "what others left is held again, once"
         answers = await deferred.result("job")
+        cost = sum(-(-prices.cost(answer.model, answer.usage) // 2) for answer in answers)
+        assert budget.accounts.open == 0
+        assert 0 < budget.balance(budget.limits[0]).spent <= cost
         assert [f"question {number}" in answer.text for number, answer in enumerate(answers)] == [True] * count
     print("done", len({answer.text for answer in answers}))
 anyio.run(main, sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

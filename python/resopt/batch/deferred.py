@@ -21,6 +21,7 @@ from resopt import errors as errors_module
 from resopt.batch import checks
 from resopt.batch.books import NO_BOOKS, Books
 from resopt.batch.deferred_drive import Driver, Pace
+from resopt.batch.deferred_money import Money
 from resopt.batch.deferred_rows import NewRow, StoredEnd
 from resopt.batch.deferred_store import OPEN, Store
 from resopt.batch.items import identity_of
@@ -31,6 +32,7 @@ from resopt.errors import (
     ResoptError,
     UnknownHandleError,
 )
+from resopt.gates import check_gates
 from resopt.types import Request, Response
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from resopt.batch.gather import Errors
+    from resopt.stage import Gate
 
 _DAY = 86_400.0
 
@@ -85,6 +88,8 @@ class Deferred:
         batches: the providers' APIs of deferred work (`OpenAIBatches`, `AnthropicBatches`), one for each `Request.api`.
         complete: asks directly, at the full price, what would miss its deadline; None lets it fail.
         books: told of every answer, so that it is kept and accounted for (an optimizer's `books`).
+        gates: of which those that keep accounts of money (a `Budget`) must have room for half the price of each row,
+            from when it is submitted until it ends. Limits of calls do not matter here.
         margin: seconds before a deadline at which what is still open is asked for directly.
         poll: seconds between looks at the provider, at first and at most.
         attempts: batches that a request is sent in at most, when the provider fails it.
@@ -103,6 +108,7 @@ class Deferred:
         *,
         complete: Callable[[Request], Awaitable[Response]] | None = None,
         books: Books | None = None,
+        gates: Sequence[Gate] = (),
         margin: float = 600.0,
         poll: tuple[float, float] = (2.0, 60.0),
         attempts: int = 3,
@@ -123,19 +129,22 @@ class Deferred:
         apis = {each.api: each for each in batches}
         if len(apis) < len(batches):
             raise ConfigurationError("batches must be one for each API")
+        passed = check_gates(gates)
         self._books = NO_BOOKS if books is None else books
         self._apis = apis
         self._poll = (first, longest)
         self._store = Store(os.fspath(path))
         pace = Pace(margin=margin, attempts=int(attempts), concurrency=int(concurrency), most_rows=most_rows)
-        self._driver = Driver(self._store, apis, self._books, complete, pace)
+        self._money = Money(self._store, passed)
+        self._driver = Driver(self._store, apis, self._books, complete, pace, self._money)
 
     async def submit(
         self, requests: Iterable[Request | str], *, deadline: float = _DAY, name: str | None = None, **parameters: Any
     ) -> str:
         """Keep requests to be answered within `deadline` seconds; their handle. Nothing is sent yet.
 
-        What the cache can answer is answered now; equal requests, of earlier submissions too, are asked once.
+        What the cache can answer is answered now; equal requests, of earlier submissions too, are asked once. What does
+        not fit a budget ends in a `BudgetExceededError` of its own.
 
         Args:
             requests: `Request`s, or texts.
@@ -159,7 +168,9 @@ class Deferred:
         return handle
 
     def _keep(self, handle: str, deadline: float, requests: list[Any]) -> None:
-        self._store.add(handle, deadline, [self._new_row(request) for request in requests])
+        rows = [self._new_row(request) for request in requests]
+        with self._money.accepting(handle, deadline) as take:
+            self._store.add(handle, deadline, rows, take)
 
     def _new_row(self, request: Any) -> NewRow:
         if not isinstance(request, Request):
@@ -172,7 +183,8 @@ class Deferred:
             identity = None if request.cache == "bypass" else identity_of(request)
         except ResoptError as error:
             plain = Request(body={}, api=request.api, scope=request.scope, cache="bypass")
-            return NewRow(plain, None, StoredEnd(error=type(error).__name__, problem=str(error)), "refused")
+            end = StoredEnd(error=type(error).__name__, problem=str(error), free=True)
+            return NewRow(plain, None, end, "refused")
         hit = self._books.lookup(request)
         return NewRow(
             request, identity, None if hit is None else StoredEnd(response=hit), "" if hit is None else "cache"
@@ -242,7 +254,8 @@ class Deferred:
         with self._store.driving() as mine:
             if mine:
                 await self._driver.step()
-            return mine
+        await anyio.to_thread.run_sync(self._money.settle)
+        return mine
 
     async def aclose(self) -> None:
         """Close the file and the connections. What is under way stays so."""

@@ -15,6 +15,7 @@ from uuid import uuid4
 import anyio
 import msgspec
 
+from resopt.batch.deferred_money import DISCOUNT
 from resopt.batch.deferred_rows import StoredEnd, StoredPart, StoredRow
 from resopt.errors import BadRequestError, DeadlineError, ProviderError, ResoptError
 from resopt.terms import on_terms
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from resopt.batch.books import Books
+    from resopt.batch.deferred_money import Money
     from resopt.batch.deferred_store import Store
     from resopt.types import Request, Response
 
-_HALF = Detour(discount=50)
+_HALF = Detour(discount=DISCOUNT)
 _COMMIT = 500
 """Rows that are written at once."""
 
@@ -54,8 +56,10 @@ class Driver:
         books: Books,
         complete: Callable[[Request], Awaitable[Response]] | None,
         pace: Pace,
+        money: Money,
     ) -> None:
         self._store, self._apis, self._books, self._complete, self._pace = store, apis, books, complete, pace
+        self._money = money
         self._not_before: dict[str, float] = {}
 
     async def step(self) -> None:
@@ -85,7 +89,9 @@ class Driver:
     def _groups(self) -> list[list[StoredRow]]:
         """New rows that go into one batch: of one API, model and deadline."""
         groups: dict[tuple[str, str, str], list[StoredRow]] = {}
-        for row in self._store.rows("new"):
+        rows = self._store.rows("new")
+        self._money.count(rows)
+        for row in rows:
             if row.request.api in self._apis:
                 groups.setdefault((row.request.api, row.request.model, row.handle), []).append(row)
         return list(groups.values())
@@ -118,15 +124,15 @@ class Driver:
         try:
             made = await self._apis[part.api].create(part.tag, encoded)
         except BadRequestError as error:
-            self._fail_part(part, error)
+            self._fail_part(part, error, free=True)
         except ProviderError:
             self._wait_for(part)  # it may exist all the same: the next step looks for it
         else:
             self._store.mark(part.tag, "sent", made.id)
 
-    def _fail_part(self, part: StoredPart, error: Exception) -> None:
+    def _fail_part(self, part: StoredPart, error: ProviderError, *, free: bool) -> None:
         rows = self._store.rows_of(part.tag)
-        end = StoredEnd(error=type(error).__name__, problem=str(error), status=getattr(error, "status", None))
+        end = StoredEnd(error=type(error).__name__, problem=str(error), status=error.status, free=free)
         self._store.end([(row.number, end) for row in rows], _BATCH)
         self._store.mark(part.tag, "collected")
 
@@ -150,7 +156,7 @@ class Driver:
             await self._collect(api, part, batch)
         except ProviderError as error:
             if error.status == 404 and part.remote is not None:
-                self._fail_part(part, error)
+                self._fail_part(part, error, free=False)
             else:
                 self._wait_for(part)
 
@@ -169,6 +175,7 @@ class Driver:
     async def _collect(self, api: Any, part: StoredPart, batch: Any) -> None:
         """Take what has become of each row; rows of which nothing is said end by what became of the batch."""
         open_rows = await anyio.to_thread.run_sync(self._store.rows_of, part.tag)
+        self._money.count(open_rows)
         rows = {f"{part.tag}-{row.number}": row for row in open_rows}
         created = time.time()
         ends: list[tuple[int, StoredEnd]] = []
@@ -226,10 +233,14 @@ class Driver:
                 late += self._store.rows_of(part.tag)
         if not late:
             return
+        self._money.direct(late)
         if self._complete is None:
             problem = "the deadline is near, the batch has not come, and nothing asks directly (complete=…)"
-            end = StoredEnd(error=DeadlineError.__name__, problem=problem)
-            self._store.end([(row.number, end) for row in late], _DIRECT)
+            ends = [
+                (row.number, StoredEnd(error=DeadlineError.__name__, problem=problem, free=row.state == "new"))
+                for row in late
+            ]
+            self._store.end(ends, _DIRECT)
             return
         for state in ("new", "sent"):
             self._store.set_state([row.number for row in late if row.state == state], "sync", state)
@@ -283,15 +294,21 @@ def _failure(row_end: Any) -> StoredEnd:
     """The error of a row that will not be sent again."""
     kinds = {"refused": "BadRequestError", "again": "ServerError", "undone": "ProviderTimeoutError"}
     kind = "RateLimitError" if row_end.status == 429 else kinds.get(row_end.state, "ProviderResponseError")
-    return StoredEnd(error=kind, problem=f"the row of a batch failed: {row_end.problem}", status=row_end.status)
+    return StoredEnd(
+        error=kind,
+        problem=f"the row of a batch failed: {row_end.problem}",
+        status=row_end.status,
+        free=row_end.state in kinds,
+    )
 
 
 def _missing(batch: Any, unreadable: int) -> StoredEnd:
     """The error of a row of which the provider says nothing."""
     if batch.state == "failed":
-        return StoredEnd(error="BadRequestError", problem=f"the provider refused the whole batch: {batch.problem}")
+        problem = f"the provider refused the whole batch: {batch.problem}"
+        return StoredEnd(error="BadRequestError", problem=problem, free=True)
     if batch.state in ("expired", "cancelled"):
-        return StoredEnd(error="ProviderTimeoutError", problem=f"the batch {batch.id} is {batch.state}")
+        return StoredEnd(error="ProviderTimeoutError", problem=f"the batch {batch.id} is {batch.state}", free=True)
     garbage = f"; {unreadable} lines of its results cannot be read" if unreadable else ""
     return StoredEnd(
         error="ProviderResponseError",

@@ -37,12 +37,13 @@ class StoredPart(msgspec.Struct, frozen=True, gc=False):
 
 
 class StoredEnd(msgspec.Struct, frozen=True, gc=False):
-    """What a row ended in: an answer, or the type and the text of an error."""
+    """What a row ended in: an answer, or the type and the text of an error; `free` says that it was not billed."""
 
     response: Response | None = None
     error: str = ""
     problem: str = ""
     status: int | None = None
+    free: bool = False
 
 
 class NewRow(msgspec.Struct, gc=False):

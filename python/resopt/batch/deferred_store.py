@@ -27,7 +27,9 @@ from resopt.batch.deferred_rows import (
 from resopt.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
+
+    from resopt.types import Request
 
 _APPLICATION = 0x72656466
 _VERSION = 1
@@ -111,17 +113,30 @@ class Store:
 
     # ---- submissions
 
-    def add(self, handle: str, deadline: float, rows: Sequence[NewRow]) -> bool:
-        """Keep a submission; False when the handle exists already, and nothing was done."""
+    def add(
+        self, handle: str, deadline: float, rows: Sequence[NewRow], take: Callable[[int, Request], StoredEnd | None]
+    ) -> bool:
+        """Keep a submission; False when the handle exists already, and nothing was done.
+
+        Args:
+            handle: its name.
+            deadline: Unix time until which answers are wanted.
+            rows: what is asked.
+            take: called with position and request of each row that is to be sent; what it returns is the row's end.
+        """
         with self._changing():
             run = self._database.execute
             if run("SELECT 1 FROM work WHERE handle = ?", (handle,)).fetchone():
                 return False
             run("INSERT INTO work VALUES (?, ?, ?)", (handle, time.time(), deadline))
             for position, row in enumerate(rows):
-                leader = None if row.end is not None or row.identity is None else self._leader(row.identity, deadline)
-                state = ("failed" if row.end.response is None else "answered") if row.end is not None else "new"
-                value = None if row.end is None else write_end(row.end)
+                end, via = row.end, row.via
+                leader = None if end is not None or row.identity is None else self._leader(row.identity, deadline)
+                if end is None and leader is None:
+                    end = take(position, row.request)
+                    via = "" if end is None else "refused"
+                state = ("failed" if end.response is None else "answered") if end is not None else "new"
+                value = None if end is None else write_end(end)
                 run(
                     "INSERT INTO row (handle, position, identity, request, state, leader, via, value, sum, told)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
@@ -132,7 +147,7 @@ class Store:
                         write_request(row.request),
                         "follows" if leader is not None else state,
                         leader,
-                        row.via or None,
+                        via or None,
                         value,
                         None if value is None else zlib.crc32(value),
                     ),
@@ -165,6 +180,11 @@ class Store:
         """What each request of a submission ended in; None for those that have not."""
         found = self._all("SELECT state, value, sum FROM row WHERE handle = ? ORDER BY position", handle)
         return [read_end(value, crc) if state in ("answered", "failed") else None for state, value, crc in found]
+
+    def ended(self, handle: str, wanted: Container[int]) -> list[tuple[int, StoredEnd, str]]:
+        """Positions, ends and ways of the wanted rows of a submission that have ended."""
+        found = self._all(f"SELECT position, value, sum, via FROM row WHERE handle = ? AND {_ENDED}", handle)  # noqa: S608 - constants
+        return [(each[0], read_end(each[1], each[2]), each[3] or "") for each in found if each[0] in wanted]
 
     def forget(self, handle: str) -> bool:
         """Delete a submission that has ended; whether it was there and had."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from resopt.errors import DeadlineError, InvalidRequestError, ProviderTimeoutError, RateLimitError
+from resopt.errors import BudgetExceededError, DeadlineError, InvalidRequestError, ProviderTimeoutError, RateLimitError
+from resopt.gates import one_more, unbilled
 from resopt.terms import current_terms, on_terms
 from resopt.types import Detour, Step, Trace
 
@@ -44,6 +45,11 @@ def flexible(call: Callable[[Request], Awaitable[Response]]) -> Callable[[Reques
                     response = await call(sent)
         except (RateLimitError, ProviderTimeoutError, DeadlineError) as error:
             step = Step("tier", "standard", f"flex had no room in time: {type(error).__name__}")
+            if not unbilled(error):  # who does not wait for a call may be billed for it
+                try:
+                    one_more().settle(None, error)
+                except BudgetExceededError:
+                    raise error from None
             response = await call(request)
             return response.traced(Trace(steps=(step, *response.trace.steps)))
         served = _tier_of(response)

@@ -10,9 +10,12 @@ import msgspec
 
 from resopt._core import Sketch
 from resopt.batch import checks
+from resopt.errors import BudgetExceededError
+from resopt.gates import one_more
 from resopt.types import Billed, Detour
 
 if TYPE_CHECKING:
+    from resopt.gates import Passes
     from resopt.types import Request, Response
 
 _WARM = 20
@@ -20,7 +23,7 @@ _WARM = 20
 
 
 class HedgeFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What hedging did: calls, second calls, those of them that were first to answer, those not made for the cap."""
+    """What hedging did: calls, second calls, how many were first to answer, how many the cap or a budget forbade."""
 
     calls: int
     hedges: int
@@ -97,6 +100,7 @@ class HedgedProvider:
         answers: list[tuple[int, Response]] = []
         failures: dict[int, Exception] = {}
         first_over = anyio.Event()
+        beside: Passes | None = None
 
         async def call(number: int) -> None:
             try:
@@ -107,12 +111,16 @@ class HedgedProvider:
             finally:
                 first_over.set()
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(call, 0)
-            with anyio.move_on_after(late):
-                await first_over.wait()
-            if not first_over.is_set() and self._may_hedge():
-                group.start_soon(call, 1)
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(call, 0)
+                with anyio.move_on_after(late):
+                    await first_over.wait()
+                if not first_over.is_set() and (beside := self._leave()) is not None:
+                    group.start_soon(call, 1)
+        finally:
+            if beside is not None:
+                _settle(beside, answers, failures)
         if not answers:
             raise failures[0] if 0 in failures else failures[1]
         return self._taken(answers)
@@ -135,17 +143,35 @@ class HedgedProvider:
             latencies = self._latencies.get(model)
             return None if latencies is None or latencies.count < _WARM else latencies.quantile(self._quantile)
 
-    def _may_hedge(self) -> bool:
+    def _leave(self) -> Passes | None:
+        """Leave for a second call; None when the cap or a budget has none."""
         with self._lock:
-            if self._tokens < 1.0:
-                self._capped += 1
-                return False
+            saved_up = self._tokens >= 1.0
+            self._capped += not saved_up
+            if not saved_up:
+                return None
             self._tokens -= 1.0
+        try:
+            passes = one_more()
+        except BudgetExceededError:
+            with self._lock:
+                self._tokens += 1.0
+                self._capped += 1
+            return None
+        with self._lock:
             self._hedges += 1
-            return True
+        return passes
 
     def _learn(self, model: str, seconds: float) -> None:
         with self._lock:
             if model not in self._latencies and len(self._latencies) >= 256:  # callers choose names
                 self._latencies.clear()
             self._latencies.setdefault(model, Sketch()).add(seconds)
+
+
+def _settle(beside: Passes, answers: list[tuple[int, Response]], failures: dict[int, Exception]) -> None:
+    """Tell the gates of the call that nobody gets to see; they are told of the other as of any call."""
+    if answers:
+        beside.settle(answers[1][1] if len(answers) > 1 else None, next(iter(failures.values()), None))
+    else:
+        beside.settle(None, failures.get(1))

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from resopt.errors import DeadlineError
+from resopt.errors import BudgetExceededError, DeadlineError
+from resopt.gates import BILLED_ALL_THE_SAME, NEVER_SENT, one_more
 from resopt.providers.checks import require_seconds, require_whole
 from resopt.providers.transport import InterruptedAttemptError, Reply
 from resopt.terms import current_terms
@@ -110,11 +111,13 @@ async def send(
         if gave_up:
             return Attempted(end, attempts, seconds, gave_up, asked)
         await transport.sleep(delay)
-        if limits is not None:
-            try:
+        try:
+            if _may_be_billed(end):
+                one_more().settle(None, None)
+            if limits is not None:
                 await limits.again(deadline - (time.monotonic() - start))
-            except DeadlineError as error:
-                return Attempted(end, attempts, seconds, f"{error}", asked)
+        except (BudgetExceededError, DeadlineError) as error:
+            return Attempted(end, attempts, seconds, f"{error}", asked)
 
 
 def _tell(limits: Attempts, end: Reply | InterruptedAttemptError, asked: float | None) -> None:
@@ -122,6 +125,13 @@ def _tell(limits: Attempts, end: Reply | InterruptedAttemptError, asked: float |
         limits.ended(end.status, end.headers, asked, timed_out=False)
     else:
         limits.ended(None, {}, None, timed_out=end.timed_out)
+
+
+def _may_be_billed(end: Reply | InterruptedAttemptError) -> bool:
+    """Whether an attempt may cost something, though no answer came of it."""
+    if isinstance(end, InterruptedAttemptError):
+        return type(end.__cause__).__name__ not in NEVER_SENT
+    return end.status in BILLED_ALL_THE_SAME
 
 
 def _reason_to_stop(

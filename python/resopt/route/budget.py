@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from resopt.errors import BudgetExceededError, ConfigurationError, ProviderConnectionError, ProviderError, ResoptError
+from resopt.errors import BudgetExceededError, ConfigurationError
+from resopt.gates import unbilled
 from resopt.route.budget_accounts import Account, Accounts, Lease, Line, resets_in
 from resopt.route.budget_limit import Dollars, Limit, picodollars
 from resopt.route.budget_stage import Degrading
@@ -25,18 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self
 
+    from resopt.stage import Order
     from resopt.types import Response, Usage
 
 __all__ = ["Budget", "Limit", "Reservation"]
 
 LONGEST: Final = 131_072
 """Tokens that an answer without a limit of its own is taken to have at most."""
-
-_BILLED_ALL_THE_SAME: Final = frozenset({408, 504, 524})
-"""Refusals by a clock somewhere on the way, which the model may have outrun."""
-
-_NEVER_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
-"""What httpx and httpx2 raise before a connection is there: nothing can have been billed."""
 
 
 class Budget:
@@ -51,7 +47,8 @@ class Budget:
         prices: a `PriceBook`, or anything with its `cost(model, usage)`.
         output_tokens: the longest answer of a request that sets no limit (`max_tokens`, …): for all, or by model.
         count: an exact counter of a request's input tokens; its bytes bound them when None.
-        attempts: how many calls one request may be billed for, where the provider retries calls that broke off.
+        attempts: how many calls one request may be billed for, where a client library retries calls that broke off by
+            itself; the retries, hedges and second tries of resopt's own ask for each.
         unknown: dollars to set aside when the worst case cannot be known; None refuses such calls.
         degrade: cheaper models, the dearest first, of which the first that fits answers in place of the one asked for.
         lease: seconds after which a reservation that nobody settled is over; longer than any call.
@@ -103,6 +100,27 @@ class Budget:
             BudgetExceededError: it does not fit, or cannot be known.
         """
         return self._reserved(request.model, self.worst_case(request), request.scope, request.tags)
+
+    def hold(self, request: Request, order: Order | None = None) -> Reservation:
+        """As `reserve`, for a call that is made beside one under way, or as part of work that is answered later.
+
+        Args:
+            request: what is asked.
+            order: of the work; None for one more call now. What is held for an order stays open as long as that may
+                take, `save` leaves it out, and whoever goes on with the work holds it again.
+
+        Raises:
+            BudgetExceededError: it does not fit, or cannot be known.
+        """
+        amount = self.worst_case(request)
+        if amount is not None:
+            amount //= self._attempts  # each of them asks for itself
+            amount = amount if order is None else discounted(amount, order.discount)
+        elif order is not None and order.placed:
+            amount = 0
+        reservation = self._reserved(request.model, amount, request.scope, request.tags, order)
+        reservation.send()
+        return reservation
 
     def reserve_amount(
         self, amount: int, *, model: str = "", scope: Scope = EVERYONE, tags: Sequence[str] = ()
@@ -173,12 +191,16 @@ class Budget:
         cost: int | None = None if usage is None else self._prices.cost(model, usage)
         return cost
 
-    def _reserved(self, model: str, amount: int | None, scope: Scope, tags: Sequence[str]) -> Reservation:
-        refused = self._refused(amount)
+    def _reserved(
+        self, model: str, amount: int | None, scope: Scope, tags: Sequence[str], order: Order | None = None
+    ) -> Reservation:
+        placed = order is not None and order.placed
+        refused = None if placed else self._refused(amount)
         if refused is not None or amount is None:
             raise refused or BudgetExceededError("the worst case is unknown")
         limits, lines = self._lines(scope, tags)
-        lease = self.accounts.promise(lines, amount)
+        key, seconds = ("", 0.0) if order is None else (order.key, order.seconds)
+        lease = self.accounts.promise(lines, amount, key=key, seconds=seconds, placed=placed)
         if isinstance(lease, Lease):
             return Reservation(self, model, lease)
         raise self._exceeded(limits[lines.index(lease[0])], amount, *lease)
@@ -247,9 +269,11 @@ class Reservation:
         if response is not None:
             cost = self._budget.cost(response.model, response.usage)
             cost = self._budget.cost(self._model, response.usage) if cost is None else cost
+            if cost is not None and response.detour is not None:
+                cost = discounted(cost, response.detour.discount)
             self.settle_cost(cost)
         else:
-            self.settle_cost(0 if not self._lease.sent or _unbilled(error) else None)
+            self.settle_cost(0 if not self._lease.sent or unbilled(error) else None)
 
     def settle_cost(self, cost: int | None) -> None:
         """The same with the picodollars that the call did cost; None, unknown, charges what was set aside."""
@@ -270,16 +294,9 @@ class Reservation:
         self.settle(None, error)
 
 
-def _unbilled(error: BaseException | None) -> bool:
-    """Whether an error says that the call cost nothing: the provider refused it, or it never got there."""
-    cause = error.__cause__ if isinstance(error, ProviderConnectionError) and error.attempts == 1 else error
-    if type(cause).__name__ in _NEVER_SENT:
-        return True
-    status = getattr(error, "status", None)
-    status = getattr(error, "status_code", None) if status is None else status
-    if isinstance(status, int):
-        return status >= 400 and status not in _BILLED_ALL_THE_SAME
-    return isinstance(error, ResoptError) and not isinstance(error, ProviderError)
+def discounted(amount: int, discount: int) -> int:
+    """An amount with so many per cent off, rounded as the ledger does."""
+    return amount - amount * discount // 100
 
 
 def _check(limits: object, prices: object, output_tokens: object, attempts: object, degrade: Any, lease: float) -> None:

@@ -73,12 +73,17 @@ class Account(msgspec.Struct):
 
 
 class Lease(msgspec.Struct):
-    """A promise to one call: `sent` once the call may be billed, `charged` with the windows once it has expired so."""
+    """A promise to one call: `sent` once the call may be billed, `charged` with the windows once it has expired so.
+
+    One with a `key` is of work that outlives its process and is promised again by whoever goes on with it.
+    """
 
     number: int
     amount: int
     lines: tuple[Line, ...]
+    key: str = ""
     sent: bool = False
+    settled: bool = False
     charged: tuple[int, ...] | None = None
 
 
@@ -100,14 +105,24 @@ class Accounts:
         self._lock = threading.Lock()
         self._balances: dict[Place, Account] = {}
         self._leases: dict[int, Lease] = {}
+        self._orders: dict[str, Lease] = {}
         self._ends: list[tuple[float, int]] = []
         self._numbers = itertools.count(1)
         self._sweep_at = SWEEP
         self.overruns = 0
         self.expired = 0
 
-    def promise(self, lines: Sequence[Line], amount: int) -> Lease | tuple[Line, int]:
+    def promise(
+        self, lines: Sequence[Line], amount: int, *, key: str = "", seconds: float = 0.0, placed: bool = False
+    ) -> Lease | tuple[Line, int]:
         """Promise `amount` out of every account, or of none.
+
+        Args:
+            lines: the accounts.
+            amount: picodollars.
+            key: the name of work that outlives its process; what is promised to it already is not promised again.
+            seconds: how much longer than other promises it may stay open.
+            placed: promise it whether it fits or not.
 
         Returns:
             The promise, or the first account that it does not fit, with what is left there.
@@ -115,17 +130,21 @@ class Accounts:
         with self._lock:
             now = self._clock()
             self._expire(now)
+            if key in self._orders:
+                return self._orders[key]
             refused = self._refused(lines, amount, now)
-            if refused is not None:
+            if refused is not None and not placed:
                 return refused
             for line in lines:
-                self._balances[line.place].promised += amount
-            lease = Lease(next(self._numbers), amount, tuple(lines))
+                self._account(line, now).promised += amount
+            lease = Lease(next(self._numbers), amount, tuple(lines), key)
             self._leases[lease.number] = lease
+            if key:
+                self._orders[key] = lease
             if len(self._ends) > 2 * len(self._leases) + SWEEP:  # most of them are settled
                 self._ends = [end for end in self._ends if end[1] in self._leases]
                 heapq.heapify(self._ends)
-            heapq.heappush(self._ends, (now + self._lease, lease.number))
+            heapq.heappush(self._ends, (now + seconds + self._lease, lease.number))
             return lease
 
     def refused(self, lines: Sequence[Line], amount: int) -> tuple[Line, int] | None:
@@ -145,10 +164,14 @@ class Accounts:
             return True
 
     def settle(self, lease: Lease, cost: int) -> None:
-        """Turn a promise into what was spent. One that has expired and was charged is put right."""
+        """Turn a promise into what was spent, once. One that has expired and was charged is put right."""
         with self._lock:
+            if lease.settled:
+                return
+            lease.settled = True
             now = self._clock()
             alive = self._leases.pop(lease.number, None) is not None
+            self._orders.pop(lease.key, None)
             self.overruns += cost > lease.amount
             for place, line in enumerate(lease.lines):
                 account = self._account(line, now)
@@ -178,15 +201,18 @@ class Accounts:
             return len(self._leases)
 
     def dump(self) -> bytes:
-        """The balances; what is promised counts as spent, for nobody would settle it after a restart."""
+        """The balances; what is promised counts as spent, for nobody would settle it after a restart.
+
+        Promises with a key do not: they are promised again.
+        """
         from hashlib import blake2b
 
         with self._lock:
-            rows = [
-                (*place, account.window, account.spent + account.promised)
-                for place, account in self._balances.items()
-                if account.spent or account.promised
-            ]
+            spent = {place: account.spent + account.promised for place, account in self._balances.items()}
+            for lease in self._orders.values():
+                for line in lease.lines:
+                    spent[line.place] -= lease.amount
+            rows = [(*place, self._balances[place].window, amount) for place, amount in spent.items() if amount]
         data = msgspec.msgpack.encode(rows)
         return _MAGIC + blake2b(data, digest_size=_CHECK).digest() + data
 
@@ -251,6 +277,7 @@ class Accounts:
             lease = self._leases.pop(number, None)
             if lease is None:
                 continue
+            self._orders.pop(lease.key, None)
             self.expired += 1
             accounts = [self._account(line, now) for line in lease.lines]
             for account in accounts:

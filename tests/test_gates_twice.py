@@ -1,0 +1,201 @@
+"""Budgets and calls that are made twice: retries, hedges, the standard tier after flex. Each is held and charged."""
+
+import anyio
+import pytest
+
+from asking import CALL_COST, USAGE, ask, wait_for
+from asking import PRICES as LIST
+from raw_server import RawServer, http
+from resopt import (
+    AsyncOptimizer,
+    Budget,
+    HedgedProvider,
+    Limit,
+    OpenAIProvider,
+    PriceBook,
+    ProviderConnectionError,
+    ProviderTimeoutError,
+    ServerError,
+)
+from resopt.gates import one_more
+from resopt.providers.simulated import SimulatedServer
+from resopt.types import Response
+
+pytestmark = pytest.mark.anyio
+
+PRICES = PriceBook(LIST)
+OPTIONS = {"model": "gpt-4o", "max_tokens": 100}
+REPLY = (
+    b'{"id":"1","model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant","content":"Yes."},'
+    b'"finish_reason":"stop"}],"usage":{"prompt_tokens":100,"completion_tokens":20,"total_tokens":120}}'
+)
+WORST = Budget(Limit(5), prices=PRICES).worst_case(ask("one", **OPTIONS))
+
+
+def budget_for(calls):
+    return Budget(Limit(calls * WORST / 1e12), prices=PRICES)
+
+
+def spent(budget):
+    assert budget.accounts.open == 0
+    return budget.balance(budget.limits[0]).spent
+
+
+async def asked(provider, budget, **how):
+    async with AsyncOptimizer(provider, prices=PRICES, gates=[budget]) as optimizer:
+        (answer,) = await optimizer.gather(["one"], errors="return", **OPTIONS, **how)
+        return answer
+
+
+def raw(server, **options):
+    return OpenAIProvider(server.base_url, "k", deadline=20.0, **options)
+
+
+# ---- retries
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_what_broke_off_before_its_reply_is_charged_beside_the_answer(times):
+    budget = budget_for(3)
+    with RawServer(*[None] * times, http(REPLY)) as server:
+        answer = await asked(raw(server), budget)
+        assert answer.text == "Yes."
+        assert len(server.requests) == times + 1
+    assert spent(budget) == times * WORST + CALL_COST
+
+
+async def test_a_retry_that_does_not_fit_is_not_made():
+    budget = budget_for(1.5)
+    with RawServer(None, http(REPLY)) as server:
+        error = await asked(raw(server), budget)
+        assert len(server.requests) == 1
+    assert isinstance(error, ProviderConnectionError)
+    assert "budget" in str(error)
+    assert spent(budget) == WORST
+
+
+async def test_refusals_need_no_money_for_the_next_try():
+    budget = budget_for(1.5)
+    with RawServer(http("{}", "429 Too Many Requests"), http("{}", "500 Internal Server Error"), http(REPLY)) as server:
+        assert (await asked(raw(server), budget)).text == "Yes."
+    assert spent(budget) == CALL_COST
+
+
+async def test_a_refusal_by_a_clock_may_be_billed():
+    budget = budget_for(2.5)
+    with RawServer(http("{}", "408 Request Timeout"), http(REPLY)) as server:
+        assert (await asked(raw(server), budget)).text == "Yes."
+    assert spent(budget) == WORST + CALL_COST
+
+
+async def test_without_gates_there_is_nothing_to_ask():
+    with RawServer(None, http(REPLY)) as server:
+        async with AsyncOptimizer(raw(server)) as optimizer:
+            assert (await optimizer.complete("one")).text == "Yes."
+    assert one_more().tickets == []
+
+
+# ---- flex
+
+
+async def test_flex_is_settled_at_half_the_price():
+    budget = budget_for(1.5)
+    with SimulatedServer(time_scale=0) as server:
+        answer = await asked(raw(server), budget, tier="flex")
+    cost = PRICES.cost("gpt-4o", answer.usage)
+    assert spent(budget) == cost - cost // 2
+
+
+async def test_flex_without_room_costs_nothing():
+    budget = budget_for(1.5)
+    with RawServer(http("{}", "429 Too Many Requests"), http(REPLY)) as server:
+        assert (await asked(raw(server, max_attempts=1), budget, tier="flex")).text == "Yes."
+    assert spent(budget) == CALL_COST
+
+
+@pytest.mark.parametrize("fits", [True, False])
+async def test_flex_that_nobody_waited_for_may_be_billed_beside_the_standard_tier(fits):
+    budget = budget_for(2.5 if fits else 1.5)
+    with RawServer([0.5], http(REPLY)) as server:
+        answer = await asked(raw(server, max_attempts=1, timeout=0.2), budget, tier="flex")
+        assert len(server.requests) == 1 + fits
+    if fits:
+        assert spent(budget) == WORST + CALL_COST
+    else:
+        assert isinstance(answer, ProviderTimeoutError)
+        assert spent(budget) == WORST
+
+
+# ---- hedges
+
+
+class Paced:
+    """Each call takes what is next: seconds, or seconds and an error."""
+
+    name = "paced"
+
+    def __init__(self, *schedule):
+        self.schedule = list(schedule)
+        self.calls = 0
+
+    async def complete(self, request):
+        seconds, error = self.schedule[self.calls]
+        self.calls += 1
+        await anyio.sleep(seconds)
+        if error is not None:
+            raise error
+        return Response(
+            text="Yes.", model=request.model, usage=USAGE, finish_reason="stop", body=b"{}", latency=seconds
+        )
+
+    async def aclose(self):
+        pass
+
+
+def hedged(*schedule):
+    provider = HedgedProvider(Paced(*schedule))
+    for _ in range(30):
+        provider._learn("gpt-4o", 0.01)
+    provider._tokens = 1.0
+    return provider
+
+
+async def test_of_two_calls_the_one_cut_off_is_charged_in_full():
+    budget = budget_for(2.5)
+    provider = hedged((5.0, None), (0.0, None))
+    with anyio.fail_after(3):
+        assert (await asked(provider, budget)).text == "Yes."
+    assert provider.figures.hedges == 1
+    assert spent(budget) == CALL_COST + WORST
+
+
+async def test_a_call_that_was_refused_costs_nothing_beside_the_other():
+    budget = budget_for(2.5)
+    provider = hedged((0.05, ServerError("down", status=503)), (0.1, None))
+    assert (await asked(provider, budget)).text == "Yes."
+    assert spent(budget) == CALL_COST
+
+
+async def test_two_that_fail_are_charged_for_what_each_may_have_cost():
+    budget = budget_for(2.5)
+    provider = hedged((0.05, ServerError("down", status=503)), (0.1, ProviderTimeoutError("late")))
+    assert isinstance(await asked(provider, budget), ServerError)
+    assert spent(budget) == WORST
+
+
+async def test_a_hedge_that_does_not_fit_is_not_made():
+    budget = budget_for(1.5)
+    provider = hedged((0.1, None), (0.0, None))
+    assert (await asked(provider, budget)).text == "Yes."
+    assert (provider.figures.hedges, provider.figures.capped) == (0, 1)
+    assert spent(budget) == CALL_COST
+
+
+async def test_both_are_charged_when_nobody_waits_any_more():
+    budget = budget_for(2.5)
+    provider = hedged((5.0, None), (5.0, None))
+    with anyio.move_on_after(0.2):
+        await asked(provider, budget)
+    assert provider.figures.hedges == 1
+    await wait_for(lambda: budget.accounts.open == 0)
+    assert spent(budget) == 2 * WORST
