@@ -4,7 +4,8 @@ import threading
 
 import anyio
 
-from resopt import Request, Response, Usage
+from resopt import AsyncOptimizer, Optimizer, Request, Response, Usage
+from resopt.errors import QueueFullError
 
 PRICES = {"gpt-4o": (2.5, 10.0)}
 USAGE = Usage(input_tokens=100, output_tokens=20)
@@ -58,6 +59,40 @@ class Twin(Scripted):
 
     def blocking(self):
         return self
+
+
+class OnlyOnce:
+    """A gate whose queue is full after the first call."""
+
+    name = "limits"
+
+    def __init__(self):
+        self.passed = 0
+
+    async def enter(self, request):
+        self.passed += 1
+        if self.passed > 1:
+            raise QueueFullError("the queue is full")
+        return self
+
+    def settle(self, response, error):
+        """Nothing to note."""
+
+    def blocking(self):
+        return self
+
+
+def answered(face, provider, requests, **options):
+    """Have requests answered in turn by one optimizer on one face; it, closed, and the answers."""
+    if face == "blocking":
+        with Optimizer(provider, **options) as optimizer:
+            return optimizer, [optimizer.complete(one) for one in requests]
+
+    async def session():
+        async with AsyncOptimizer(provider, **options) as optimizer:
+            return optimizer, [await optimizer.complete(one) for one in requests]
+
+    return anyio.run(session, backend=face)
 
 
 def ask(text, **parameters):

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from asking import Scripted, ask
+from batches import POLL, path, running, server
 from resopt import (
     AnthropicBatches,
     AsyncOptimizer,
@@ -36,24 +37,7 @@ from resopt.terms import current_terms
 
 pytestmark = pytest.mark.anyio
 
-POLL = (0.01, 0.05)
-
-
-@pytest.fixture(scope="module")
-def running():
-    with SimulatedServer(time_scale=0, batches=BatchTimes(seconds=0.1, expires_after=0.3)) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running):
-    running.reset()
-    return running
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "deferred.sqlite"
+__all__ = ["path", "running", "server"]
 
 
 def apis(server):

@@ -9,6 +9,7 @@ import pytest
 
 from asking import PRICES as LIST
 from asking import ask
+from batches import POLL, path, running, server
 from resopt import (
     AsyncOptimizer,
     Budget,
@@ -29,25 +30,8 @@ from resopt.providers.simulated import BatchTimes, SimulatedServer
 pytestmark = pytest.mark.anyio
 
 PRICES = PriceBook(LIST)
-POLL = (0.01, 0.05)
+__all__ = ["path", "running", "server"]
 OPTIONS = {"model": "gpt-4o", "max_tokens": 100}
-
-
-@pytest.fixture(scope="module")
-def running():
-    with SimulatedServer(time_scale=0, batches=BatchTimes(seconds=0.1, expires_after=0.3)) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running):
-    running.reset()
-    return running
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "deferred.sqlite"
 
 
 def budget_of(dollars=5.0, **options):

@@ -19,7 +19,7 @@ from resopt import (
     ToolCall,
     Usage,
 )
-from resopt.errors import ProviderError, ProviderTimeoutError, ServerError
+from resopt.errors import ProviderError, ProviderTimeoutError, QueueFullError, RateLimitError, ServerError
 from resopt.route.answers import count
 from resopt.route.attempts import Escalations, cheapest_start
 from resopt.route.checks import STANDARD, Check, inspect
@@ -448,6 +448,25 @@ def test_a_judge_speaks_last_and_nan_is_no_verdict(verdict, quality, reason):
         "Why?"
     )
     assert (result.attempts[0].verdict.quality, result.attempts[0].verdict.reason) == (quality, reason)
+
+
+@pytest.mark.parametrize(
+    ("error", "cost"),
+    [
+        (QueueFullError("the queue is full"), 0),
+        (ZeroDivisionError("its own"), 0),
+        (RateLimitError("not now", status=429), 0),
+        (ProviderTimeoutError("late"), None),
+    ],
+)
+def test_a_judge_that_fails_takes_no_paid_answer_with_it(error, cost):
+    def judge(*_):
+        raise error
+
+    result = cascade(Models(mini="7", mid="7", big="7"), judge=judge).execute_blocking("Why?")
+    assert (result.response.text, result.accepted, len(result.attempts)) == ("7", True, 1)
+    assert f"the judge failed: {type(error).__name__}" in result.attempts[0].verdict.reason
+    assert result.cost == (None if cost is None else spent("mini"))
 
 
 @pytest.mark.anyio

@@ -9,6 +9,7 @@ import openai
 import pytest
 
 import resopt
+from asking import OnlyOnce
 from provider_faces import KEY, provider_for
 from resopt import (
     Budget,
@@ -23,7 +24,7 @@ from resopt import (
     Scope,
     Tier,
 )
-from resopt.errors import QueueFullError, ServerError
+from resopt.errors import ServerError
 from resopt.route.checks import Check
 from resopt.route.wishes import current
 
@@ -214,27 +215,6 @@ def test_the_way_up_ends_where_the_budget_does(play, provider, server):
     )
     with pytest.raises(BudgetExceededError):
         climbed(play, broke, chat())
-
-
-class OnlyOnce:
-    """A gate whose queue is full after the first call."""
-
-    name = "limits"
-
-    def __init__(self):
-        self.passed = 0
-
-    async def enter(self, request):
-        self.passed += 1
-        if self.passed > 1:
-            raise QueueFullError("the queue is full")
-        return self
-
-    def settle(self, response, error):
-        """Nothing to note."""
-
-    def blocking(self):
-        return self
 
 
 def test_an_answer_there_is_comes_back_when_the_next_call_finds_the_queue_full(play, provider, server):

@@ -4,15 +4,14 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from asking import answered
 from provider_faces import provider_for
 from resopt import (
-    AsyncOptimizer,
     Budget,
     ConfigurationError,
     CostAwareRouter,
     Judge,
     Limit,
-    Optimizer,
     PriceBook,
     Request,
     Response,
@@ -53,16 +52,8 @@ def complete(request, server):
     """Answer requests by one optimizer on one face: answers and records."""
 
     def run(requests, **options):
-        provider = provider_for(server)
-        if request.param == "blocking":
-            with Optimizer(provider, prices=PRICES, **options) as optimizer:
-                return [optimizer.complete(one) for one in requests], list(optimizer.ledger.records)
-
-        async def session():
-            async with AsyncOptimizer(provider, prices=PRICES, **options) as optimizer:
-                return [await optimizer.complete(one) for one in requests], list(optimizer.ledger.records)
-
-        return anyio.run(session, backend=request.param)
+        optimizer, answers = answered(request.param, provider_for(server), requests, prices=PRICES, **options)
+        return answers, list(optimizer.ledger.records)
 
     return run
 

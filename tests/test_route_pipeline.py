@@ -5,13 +5,12 @@ import openai
 import pytest
 
 import resopt
-from asking import Scripted, Twin
+from asking import Scripted, Twin, answered
 from provider_faces import KEY, provider_for
 from resopt import (
     AsyncOptimizer,
     CostAwareRouter,
     ModelRouter,
-    Optimizer,
     PriceBook,
     Request,
     RoutePolicy,
@@ -51,15 +50,8 @@ def complete(request):
     """Send requests through a pipeline on one face; the answers and the records."""
 
     def run(provider, requests, **options):
-        if request.param == "blocking":
-            with Optimizer(provider, prices=PRICES, **options) as optimizer:
-                return [optimizer.complete(one) for one in requests], list(optimizer.ledger.records)
-
-        async def session():
-            async with AsyncOptimizer(provider, prices=PRICES, **options) as optimizer:
-                return [await optimizer.complete(one) for one in requests], list(optimizer.ledger.records)
-
-        return anyio.run(session, backend=request.param)
+        optimizer, answers = answered(request.param, provider, requests, prices=PRICES, **options)
+        return answers, list(optimizer.ledger.records)
 
     return run
 

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 import resopt
-from asking import PRICES, Scripted, Twin
+from asking import PRICES, OnlyOnce, Scripted, Twin, answered
 from provider_faces import KEY, provider_for
 from resopt import (
     AsyncOptimizer,
@@ -19,7 +19,6 @@ from resopt import (
     Experiment,
     Judge,
     Limit,
-    Optimizer,
     PriceBook,
     Request,
     Response,
@@ -112,17 +111,8 @@ def complete(request):
     def run(provider, questions, *, times=1, **options):
         options = {"prices": BOOK, "stages": [Louder()], **options}
         requests = [Request.chat(each, max_tokens=600) for each in questions for _ in range(times)]
-        if request.param == "blocking":
-            with Optimizer(provider, **options) as optimizer:
-                optimizer.answers = [optimizer.complete(each) for each in requests]
-            return optimizer
-
-        async def session():
-            async with AsyncOptimizer(provider, **options) as optimizer:
-                optimizer.answers = [await optimizer.complete(each) for each in requests]
-            return optimizer
-
-        return anyio.run(session, backend=request.param)
+        optimizer, optimizer.answers = answered(request.param, provider, requests, **options)
+        return optimizer
 
     return run
 
@@ -208,6 +198,14 @@ def test_a_budget_that_is_spent_ends_comparisons_and_is_no_failure(complete):
     assert (result.failed, result.pairs, result.no_verdict) == (0, 0, 1)
     assert budget.balance(limit).spent <= 6_600_000_000
     assert budget.accounts.open == 0
+
+
+def test_a_queue_that_is_full_is_no_failure_of_what_is_tried_out(complete):
+    shadow = shadow_of(Pairs())
+    optimizer = complete(Twin(), QUESTIONS[:1], experiments=[shadow], gates=[OnlyOnce()])
+    result = shadow.result()
+    assert (result.failed, result.pairs, result.no_verdict) == (0, 0, 1)
+    assert optimizer.skipped == {}
 
 
 def test_a_judge_without_a_verdict_is_no_verdict(complete):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from resopt.errors import BudgetExceededError, ConfigurationError
+from resopt.errors import ConfigurationError
 from resopt.flight.errand import Errands
+from resopt.gates import TURNED_AWAY
 from resopt.types import Billed
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Shadowing:
             score = None
             if is_text(other):
                 score = await self._judged(shadow.judge, request, candidate.text, baseline.text)
-        except BudgetExceededError:  # that there is no money says nothing of what is tried out
+        except TURNED_AWAY:  # that there is no money or no room says nothing of what is tried out
             shadow.pair(None, None)
         except Exception as error:  # noqa: BLE001 - what happens in the shadow hurts nobody
             pipeline.accounts.skip("shadow", error)

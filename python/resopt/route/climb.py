@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from resopt.errors import (
     ConfigurationError,
     ProviderError,
@@ -11,7 +13,7 @@ from resopt.errors import (
     ResoptError,
     RoutingError,
 )
-from resopt.gates import TURNED_AWAY
+from resopt.gates import TURNED_AWAY, unbilled
 from resopt.route.asking import sent_to
 from resopt.route.attempts import Attempt, CascadeResult, best, cheapest_start, total_cost
 from resopt.route.choice import barred
@@ -20,6 +22,7 @@ from resopt.types import PICODOLLARS
 
 if TYPE_CHECKING:
     from resopt.route.cascade import CostAwareRouter
+    from resopt.route.verdict import Verdict
     from resopt.route.wishes import Wishes
     from resopt.types import Request, Response
 
@@ -193,7 +196,7 @@ class Climb:
             )
             return failed, error
         cascade.router.learn(sent, response)
-        verdict = await cascade.examiner.fully(sent, response, blocking=blocking)
+        verdict = await self._judged(sent, response, blocking=blocking)
         cascade.escalations.count(place, self.percentile, failed=verdict.quality < cascade.quality_threshold)
         cost = cascade.upstream.cost(tier.model, response)
         cost = None if cost is None or verdict.cost is None else cost + verdict.cost
@@ -202,6 +205,19 @@ class Climb:
             tier=tier.name, model=tier.model, response=response, verdict=verdict, cost=cost, seconds=seconds
         )
         return attempt, None
+
+    async def _judged(self, sent: Request, response: Response, *, blocking: bool) -> Verdict:
+        """What is said of an answer; a judge that fails says nothing, for the answer is paid for."""
+        examiner = self._cascade.examiner
+        try:
+            return await examiner.fully(sent, response, blocking=blocking)
+        except ConfigurationError:  # a mistake in the program
+            raise
+        except Exception as error:  # noqa: BLE001 - invariant 8
+            may_cost = isinstance(error, ProviderError) and not unbilled(error)
+            reason = f"the judge failed: {type(error).__name__}: {error}"
+            verdict = examiner.cheaply(sent, response)
+            return msgspec.structs.replace(verdict, reason=reason, cost=None if may_cost else 0)
 
     async def _asked(self, place: int, sent: Request, left: float | None, *, blocking: bool) -> Response:
         tier, upstream = self._cascade.tiers[place], self._cascade.upstream
