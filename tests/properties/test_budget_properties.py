@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from resopt import Budget, BudgetExceededError, Limit, ManualClock, PriceBook, Scope
 from resopt.errors import ProviderConnectionError, ServerError
+from resopt.route.budget_accounts import Accounts, Lease, Line
 
 CALLERS = 64
 BOOK = PriceBook({"m": (1, 1)})
@@ -197,3 +198,48 @@ def test_any_order_of_events_keeps_within_the_window(events):
     account = budget.balance(budget.limits[0])
     assert account.promised == 0
     assert account.spent <= sum(reservation.amount for reservation in open_calls if id(reservation) in sent)
+
+
+ORDERS = st.lists(
+    st.tuples(st.sampled_from(["order", "settle", "advance", "restart"]), st.integers(0, 60), st.integers(0, 6)),
+    max_size=60,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ORDERS)
+def test_work_that_outlives_its_process_is_held_once_and_charged_once(events):
+    """What is open is held by its name, over restarts too; in the end what was spent is what was settled, no more."""
+    clock, line = ManualClock(1000.0), Line(("everyone", ""), None, 100)
+    accounts, leases, spent = Accounts(clock.now, 50.0), {}, 0
+    for kind, amount, which in events:
+        key = f"work {which}"
+        if kind == "advance":
+            clock.advance(amount)  # less in all than work may take
+        elif kind == "restart":
+            kept = accounts.dump()
+            accounts = Accounts(clock.now, 50.0)
+            accounts.restore(kept)
+            leases = {
+                key: accounts.promise([line], old.amount, key=key, seconds=9_999.0, placed=True)
+                for key, old in leases.items()
+            }
+        elif kind == "settle" and key in leases:
+            cost = min(amount, leases[key].amount)
+            for _ in range(2):
+                accounts.settle(leases[key], cost)
+            spent += cost
+            del leases[key]
+        elif kind == "order":
+            lease = accounts.promise([line], amount, key=key, seconds=9_999.0)
+            if key in leases:
+                assert lease is leases[key]
+            elif isinstance(lease, Lease):
+                leases[key] = lease
+            else:
+                assert lease == (line, 100 - spent - sum(each.amount for each in leases.values()))
+                assert amount > lease[1]
+        balance = accounts.balance(line)
+        assert (balance.spent, balance.promised) == (spent, sum(each.amount for each in leases.values()))
+        assert spent + balance.promised <= 100
+        assert accounts.open == len(leases)
