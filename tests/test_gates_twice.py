@@ -1,14 +1,20 @@
 """Budgets and calls that are made twice: retries, hedges, the standard tier after flex. Each is held and charged."""
 
+import inspect
+
+import anthropic
 import anyio
+import openai
 import pytest
 
+import resopt
 from asking import CALL_COST, USAGE, ask, wait_for
 from asking import PRICES as LIST
 from raw_server import RawServer, http
 from resopt import (
     AsyncOptimizer,
     Budget,
+    BudgetExceededError,
     HedgedProvider,
     Limit,
     OpenAIProvider,
@@ -199,3 +205,95 @@ async def test_both_are_charged_when_nobody_waits_any_more():
     assert provider.figures.hedges == 1
     await wait_for(lambda: budget.accounts.open == 0)
     assert spent(budget) == 2 * WORST
+
+
+# ---- client libraries, which try again by themselves
+
+MESSAGE = (
+    b'{"id":"1","type":"message","role":"assistant","model":"gpt-4o","content":[{"type":"text","text":"Yes."}],'
+    b'"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":100,"output_tokens":20}}'
+)
+EVENTS = (
+    b'data: {"id":"1","model":"gpt-4o","created":1,"object":"chat.completion.chunk","choices":[{"index":0,"delta":'
+    b'{"role":"assistant","content":"Yes."},"finish_reason":"stop"}]}\n\n'
+    b'data: {"id":"1","model":"gpt-4o","created":1,"object":"chat.completion.chunk","choices":[],'
+    b'"usage":{"prompt_tokens":100,"completion_tokens":20,"total_tokens":120}}\n\ndata: [DONE]\n\n'
+)
+VECTORS = (
+    b'{"object":"list","model":"gpt-4o","data":[{"object":"embedding","index":0,"embedding":[1.0]}],'
+    b'"usage":{"prompt_tokens":7,"total_tokens":7}}'
+)
+TALK = {"model": "gpt-4o", "max_tokens": 100, "messages": [{"role": "user", "content": "one"}]}
+
+
+async def finished(value):
+    return await value if inspect.isawaitable(value) else value
+
+
+async def talked(client):
+    method = client.chat.completions.create if hasattr(client, "chat") else client.messages.create
+    return await finished(method(**TALK))
+
+
+async def streamed(client):
+    stream = await finished(client.chat.completions.create(**TALK, stream=True, stream_options={"include_usage": True}))
+    return [chunk async for chunk in stream] if hasattr(stream, "__aiter__") else list(stream)
+
+
+async def embedded(client):
+    return await finished(client.embeddings.create(model="gpt-4o", input=["one"], encoding_format="float"))
+
+
+OPENAI = [openai.OpenAI, openai.AsyncOpenAI]
+ANTHROPIC = [anthropic.Anthropic, anthropic.AsyncAnthropic]
+WAYS = [
+    *((kind, talked, http(REPLY)) for kind in OPENAI),
+    *((kind, talked, http(MESSAGE)) for kind in ANTHROPIC),
+    *((kind, streamed, http(EVENTS, content_type="text/event-stream")) for kind in OPENAI),
+    *((kind, embedded, http(VECTORS)) for kind in OPENAI),
+]
+
+
+async def tried(kind, use, budget, *replies):
+    """What a wrapped client that tries three times comes to: the number of attempts, and an error or None."""
+    with RawServer(*replies) as server:
+        url = server.base_url.removesuffix("/v1") if kind in ANTHROPIC else server.base_url
+        bare = kind(api_key="k", base_url=url, max_retries=2)
+        error = None
+        try:
+            await use(resopt.wrap(bare, prices=PRICES, gates=[budget]))
+        except Exception as failure:
+            error = failure
+        await finished(bare.close())
+        return len(server.requests), error
+
+
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")  # the library leaves them to trio
+@pytest.mark.parametrize(("kind", "use", "reply"), WAYS)
+async def test_a_client_that_tries_again_is_charged_for_what_may_be_billed(anyio_backend_name, kind, use, reply):
+    if anyio_backend_name == "trio" and kind not in (openai.AsyncOpenAI, anthropic.AsyncAnthropic):
+        pytest.skip("nothing in it waits")
+    roomy, once = budget_for(50), budget_for(50)
+    attempts, error = await tried(kind, use, once, reply)
+    assert (attempts, error) == (1, None)
+    attempts, error = await tried(kind, use, roomy, http("{}", "429 Too Many Requests"), reply)
+    assert (attempts, error, spent(roomy)) == (2, None, spent(once)), "a refusal costs nothing"
+    attempts, error = await tried(kind, use, roomy, None, reply)
+    assert (attempts, error) == (2, None)
+    worst = spent(roomy) - 2 * spent(once)
+    assert worst > 0, "what broke off is charged in full"
+    tight = Budget(Limit(1.5 * worst / 1e12), prices=PRICES)
+    attempts, error = await tried(kind, use, tight, None, reply)
+    assert attempts == 1
+    assert isinstance(error, BudgetExceededError)
+    assert spent(tight) == worst, "what broke off may be billed, though nothing more was asked"
+
+
+@pytest.mark.parametrize("kind", [*OPENAI, *ANTHROPIC])
+async def test_who_was_never_reached_costs_nothing_however_often_it_is_tried(kind):
+    budget = budget_for(5)
+    bare = kind(api_key="k", base_url="http://127.0.0.1:9/v1", max_retries=1)
+    with pytest.raises((openai.APIConnectionError, anthropic.APIConnectionError)):
+        await talked(resopt.wrap(bare, prices=PRICES, gates=[budget]))
+    await finished(bare.close())
+    assert spent(budget) == 0

@@ -66,7 +66,10 @@ class BudgetExceededError(ResoptError, RuntimeError):
         wanted: picodollars the call might have cost; None when that cannot be known.
         remaining: picodollars left in the budget; None when that does not matter.
         resets_in: seconds until the budget's window ends; None when it has none.
+        again: it is a further attempt that does not fit; the one before may have been billed.
     """
+
+    again = False
 
     def __init__(
         self,

@@ -5,6 +5,8 @@ The pipeline passes them, and what makes calls without a pipeline: a router by i
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +22,7 @@ from resopt.errors import (
 from resopt.stage import Gate, Holding
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from resopt.stage import Order, Ticket
     from resopt.types import Request, Response
@@ -121,16 +123,24 @@ async def through(
     """
     skip = _logged if skip is None else skip
     passes = await enter(gates, request, skip)
-    token = _under_way.set((gates, request, skip) if gates else _under_way.get())
     try:
-        response = await call()
+        with making(gates, request, skip):
+            response = await call()
     except BaseException as error:
         passes.settle(None, error)
         raise
-    finally:
-        _under_way.reset(token)
     passes.settle(response, None)
     return response
+
+
+@contextmanager
+def making(gates: Sequence[Gate], request: Request, skip: Callable[[str, Exception], Any]) -> Iterator[None]:
+    """The call that has passed is made in this block: whoever makes it again asks for `one_more`."""
+    token = _under_way.set((gates, request, skip) if gates else _under_way.get())
+    try:
+        yield
+    finally:
+        _under_way.reset(token)
 
 
 def hold(
@@ -167,19 +177,51 @@ def one_more() -> Passes:
     if under_way is None:
         return Passes(_logged)
     gates, request, skip = under_way
-    return hold(gates, request, skip=skip)
+    try:
+        return hold(gates, request, skip=skip)
+    except BudgetExceededError as error:
+        error.again = True
+        raise
 
 
-def unbilled(error: BaseException | None) -> bool:
-    """Whether an error says that the call cost nothing: the provider refused it, or it never got there."""
-    cause = error.__cause__ if isinstance(error, ProviderConnectionError) and error.attempts == 1 else error
-    if type(cause).__name__ in NEVER_SENT:
+def charge_again(response: Any) -> None:
+    """A client library is about to make the call under way again: what it made may be billed.
+
+    Args:
+        response: what it got, with a `status_code`; None when it got none, and the error is being handled.
+
+    Raises:
+        BudgetExceededError: a further call does not fit.
+    """
+    billed = not _never_sent(sys.exc_info()[1]) if response is None else response.status_code in BILLED_ALL_THE_SAME
+    if billed:
+        one_more().settle(None, None)
+
+
+def unbilled(error: BaseException | None, *, each: bool = True) -> bool:
+    """Whether an error says that the call cost nothing: the provider refused it, or it never got there.
+
+    Args:
+        error: of the last attempt; None when the call was cut off.
+        each: every attempt before the last has been charged by itself.
+    """
+    if isinstance(error, BudgetExceededError) and error.again:
+        return False
+    alone = each or (isinstance(error, ProviderConnectionError) and error.attempts == 1)
+    if _never_sent(error) if alone else type(error).__name__ in NEVER_SENT:
         return True
     status = getattr(error, "status", None)
     status = getattr(error, "status_code", None) if status is None else status
     if isinstance(status, int):
         return status >= 400 and status not in BILLED_ALL_THE_SAME
     return isinstance(error, ResoptError) and not isinstance(error, ProviderError)
+
+
+def _never_sent(error: BaseException | None) -> bool:
+    """Whether an error comes of one of those that say that no connection was there."""
+    while error is not None and type(error).__name__ not in NEVER_SENT:
+        error = error.__cause__
+    return error is not None
 
 
 def _logged(name: str, error: Exception) -> None:

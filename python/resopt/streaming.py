@@ -18,6 +18,7 @@ from resopt.auditing import NOTHING
 from resopt.cache.kept import immutable, snapshot
 from resopt.errors import CacheMissError, ConfigurationError
 from resopt.flight.relay import Deserted, Relays
+from resopt.gates import making
 from resopt.passage import Passage, Piece, Replay
 from resopt.providers.dialect import Dialect, UnusableReplyError, dialect_of
 from resopt.types import Response, Step
@@ -127,7 +128,8 @@ class Streams:
         landing.journey = stages.prepare(request)
         landing.passes = await stages.enter(landing.journey.request)
         landing.sent_at = perf_counter()
-        return await ask(landing.journey.request)
+        with making(stages.gates, landing.journey.request, self._pipeline.accounts.skip):
+            return await ask(landing.journey.request)
 
     def _landing(
         self,

@@ -47,8 +47,8 @@ class Budget:
         prices: a `PriceBook`, or anything with its `cost(model, usage)`.
         output_tokens: the longest answer of a request that sets no limit (`max_tokens`, …): for all, or by model.
         count: an exact counter of a request's input tokens; its bytes bound them when None.
-        attempts: how many calls one request may be billed for, where a client library retries calls that broke off by
-            itself; the retries, hedges and second tries of resopt's own ask for each.
+        attempts: how many calls one request may be billed for, where something retries calls that broke off unseen. The
+            retries of `OpenAIProvider` and of wrapped clients, hedges and second tries are held by themselves.
         unknown: dollars to set aside when the worst case cannot be known; None refuses such calls.
         degrade: cheaper models, the dearest first, of which the first that fits answers in place of the one asked for.
         lease: seconds after which a reservation that nobody settled is over; longer than any call.
@@ -74,12 +74,12 @@ class Budget:
     ) -> None:
         _check(limits, prices, output_tokens, attempts, degrade, lease)
         self.limits = limits
-        self.degrade = tuple(degrade)
+        self.degrade, self.attempts = tuple(degrade), attempts
         self.accounts = Accounts(clock, lease)
         self._requests = [limit for limit in limits if limit.per == "request"]
         self._standing = [limit for limit in limits if limit.per != "request"]
         self._prices = prices
-        self._output_tokens, self._count, self._attempts = output_tokens, count, attempts
+        self._output_tokens, self._count = output_tokens, count
         self._unknown = None if unknown is None else picodollars(unknown)
         self._clock = clock
 
@@ -91,7 +91,7 @@ class Budget:
         written = msgspec.structs.replace(usage, cache_write_tokens=usage.input_tokens)
         costs = [self._prices.cost(request.model, each) for each in (usage, written)]
         known = [cost for cost in costs if cost is not None]
-        return self._attempts * max(known) if len(known) == len(costs) else self._unknown
+        return self.attempts * max(known) if len(known) == len(costs) else self._unknown
 
     def reserve(self, request: Request) -> Reservation:
         """Set the worst case of a call aside, in every account that it counts in, or in none.
@@ -114,7 +114,7 @@ class Budget:
         """
         amount = self.worst_case(request)
         if amount is not None:
-            amount //= self._attempts  # each of them asks for itself
+            amount //= self.attempts  # each of them asks for itself
             amount = amount if order is None else discounted(amount, order.discount)
         elif order is not None and order.placed:
             amount = 0
@@ -273,7 +273,10 @@ class Reservation:
                 cost = discounted(cost, response.detour.discount)
             self.settle_cost(cost)
         else:
-            self.settle_cost(0 if not self._lease.sent or unbilled(error) else None)
+            self._settle_without(error, each=self._budget.attempts == 1)
+
+    def _settle_without(self, error: BaseException | None, *, each: bool) -> None:
+        self.settle_cost(0 if not self._lease.sent or unbilled(error, each=each) else None)
 
     def settle_cost(self, cost: int | None) -> None:
         """The same with the picodollars that the call did cost; None, unknown, charges what was set aside."""
@@ -291,7 +294,7 @@ class Reservation:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self.settle(None, error)
+        self._settle_without(error, each=False)  # retries within the block asked for nothing
 
 
 def discounted(amount: int, discount: int) -> int:

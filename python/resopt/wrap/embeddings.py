@@ -18,6 +18,7 @@ import msgspec
 
 from resopt.errors import CacheMissError
 from resopt.flight import Landed
+from resopt.gates import making
 from resopt.types import Request, Response, Step, Usage
 from resopt.wrap.objects import mark
 
@@ -172,10 +173,12 @@ class Batch:
             request = msgspec.structs.replace(request, body={**request.body, "input": inputs})
         with ExitStack() as stack:
             fillings = [stack.enter_context(cache.filling(one, cache.plan(one))) for one in requests]
-            passes = await self._pipeline.stages.enter(request)
+            stages = self._pipeline.stages
+            passes = await stages.enter(request)
             began = perf_counter()
             try:
-                made = await create(**self._asked.arguments(request))
+                with making(stages.gates, request, self._pipeline.accounts.skip):
+                    made = await create(**self._asked.arguments(request))
             except BaseException as error:
                 passes.settle(None, error)
                 raise

@@ -12,6 +12,8 @@ import functools
 from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any
 
+from resopt.gates import charge_again
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -83,6 +85,11 @@ class _Client:
         return made
 
     with_options = copy
+
+    def _sleep_for_retry(self, **given: Any) -> Any:
+        """Called by both libraries before each attempt but the first, where an error or a refusal is being handled."""
+        charge_again(given.get("response"))
+        return super()._sleep_for_retry(**given)  # type: ignore[misc]
 
 
 def _members(base: type, branches: Mapping[str, Any]) -> dict[str, Any]:
