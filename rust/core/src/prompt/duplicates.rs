@@ -1,9 +1,12 @@
 //! The same instruction given twice, in the same words or in others that the guards take for the same.
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::edit::Edit;
 use super::light::{Sentence, spoken, without};
+use super::procedure::Steps;
 use super::protect::Protected;
 use super::zones::opens_case;
 use crate::guard::instruction::Instruction;
@@ -20,6 +23,7 @@ const HEAD: usize = 4;
 /// An instruction and where it holds.
 struct Given {
     instruction: Instruction,
+    range: Range<usize>,
     section: usize,
     /// The sentence before it in its paragraph that names a case: `If the order is late, …`.
     case: Option<usize>,
@@ -37,10 +41,11 @@ impl Given {
 /// Take away each sentence that asks for what an earlier one asks for and that holds nowhere else.
 ///
 /// Statements, numbered steps, questions, labels and sentences with quotes, digits, ids or placeholders are kept: whoever repeats
-/// those may mean it.
+/// those may mean it. So may whoever gives a step of a procedure again after another one.
 pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
     let spoken = spoken(text, &protected.words);
     let alike = alike(&spoken);
+    let steps = LazyCell::new(|| Steps::of(text, &spoken));
     let mut seen: Vec<Given> = Vec::new();
     let mut all = Vec::new();
     let mut case = None;
@@ -62,12 +67,15 @@ pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
         let given = Given {
             case: before.filter(|_| !instruction.is_general()),
             section: sentence.stretch.section,
+            range: sentence.range.clone(),
             instruction,
         };
-        if seen.iter().any(|one| one.covers(&given)) {
-            all.push(without(text, sentence, &spoken, "duplicate instruction", group));
-        } else {
-            seen.push(given);
+        // The last one tells: what stands between it and this one is all that was to be done in the meantime.
+        match seen.iter().rev().find(|one| one.covers(&given)) {
+            Some(last) if !steps.repeat(&last.range, &given.range) => {
+                all.push(without(text, sentence, &spoken, "duplicate instruction", group));
+            }
+            _ => seen.push(given),
         }
     }
     all

@@ -11,6 +11,7 @@ mod light;
 mod lossless;
 mod phrase_tables;
 mod phrases;
+mod procedure;
 mod protect;
 mod question;
 pub mod rules;
