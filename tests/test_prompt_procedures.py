@@ -93,3 +93,42 @@ def test_a_step_right_behind_itself_is_one_step(blank):
 def test_of_a_step_given_thrice_only_what_follows_itself_goes():
     prompt = "Open the valve. Read the gauge. Open the valve. Open the valve. Read the gauge."
     assert optimize_prompt(prompt).text == "Open the valve. Read the gauge. Open the valve. Read the gauge."
+
+
+VOUCHER = "Offer a voucher of our shop and apologise in warm and friendly words."
+FORMAL = "Use the formal tone with each of the customers that write to the shop."
+MUSEUM = "The museum was built of red bricks and has a tower with a clock of brass."
+
+MEANT = {
+    "two lists": f"If angry:\n- {VOUCHER}\nIf not:\n- {VOUCHER}",
+    "two numbered lists": f"For refunds:\n1. {VOUCHER}\n2. Refund.\n\nFor exchanges:\n1. {VOUCHER}\n2. Ship.",
+    "two headings": f"# When the customer is angry\n\n{VOUCHER}\n\n# Otherwise\n\n{VOUCHER}",
+    "two headings, further down": f"# When angry\n\nBe calm.\n\n{FORMAL}\n\n# Otherwise\n\nBe quick.\n\n{FORMAL}",
+    "two labels": f"Rules when angry:\n{FORMAL}\nRules otherwise:\n{FORMAL}",
+    "two cases": f"If the parcel is late, be kind.\n{FORMAL}\nIf the parcel is lost, be quick.\n{FORMAL}",
+    "case, then none": f"If the parcel is late, be kind.\n{FORMAL}\n\n{FORMAL}",
+    "steps": f"{VOUCHER}\nCall the depot.\n{VOUCHER}",
+    "steps in blocks": f"{VOUCHER}\n\nCall the depot.\n\n{VOUCHER}",
+}
+
+REPEATED = {
+    "statements": f"{MUSEUM}\nIt opens at noon.\n{MUSEUM}\n",
+    "blocks": f"{MUSEUM}\n\nOpen the door.\n\n{MUSEUM}\n",
+    "rules": f"{FORMAL}\nCall the depot.\n{FORMAL}\n",
+    "blocks with cases in them": f"{MUSEUM} In spring, it is red. {FORMAL}\n\nA\n\n{MUSEUM} In spring, it is red. {FORMAL}",
+    "a step right behind itself": f"{VOUCHER}\n\n{VOUCHER}\n\nCall the depot.",
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", MEANT)
+def test_no_level_takes_a_line_or_block_that_may_be_meant_again(name, level):
+    result = optimize_prompt(MEANT[name], level)
+    assert not set(result.saved_by_rule) & {"repeated line", "repeated block", "duplicate instruction"}
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_lossless_takes_other_lines_and_blocks_that_are_repeated(name):
+    result = optimize_prompt(REPEATED[name], "lossless")
+    assert set(result.saved_by_rule) & {"repeated line", "repeated block"}
+    assert result.restore() == REPEATED[name]

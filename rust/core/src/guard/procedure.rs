@@ -125,8 +125,26 @@ const WORDING: &str = "answer, output, tone, voice, style, language, wording, wo
 
 /// What joins a step to the one before it, or tells for how much it holds.
 const LINKS: [u64; 20] = hashes([
-    "then", "next", "now", "first", "second", "third", "finally", "lastly", "again", "also", "and", "or", "only",
-    "just", "please", "afterwards", "all", "every", "some", "most",
+    "then",
+    "next",
+    "now",
+    "first",
+    "second",
+    "third",
+    "finally",
+    "lastly",
+    "again",
+    "also",
+    "and",
+    "or",
+    "only",
+    "just",
+    "please",
+    "afterwards",
+    "all",
+    "every",
+    "some",
+    "most",
 ]);
 
 /// What begins an order that holds always, or forbids, or tells how to be.
