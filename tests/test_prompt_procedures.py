@@ -1,4 +1,4 @@
-"""A step of a procedure is kept as often as it is given; a rule on how to answer is given once, whatever stands between."""
+"""A step of a procedure is kept as often as it is given; a rule on how to answer is given once."""
 
 import pytest
 
@@ -12,7 +12,7 @@ PROCEDURES = {
     "Verify the identity of the customer. Close the ticket.",
     "runbook": "Check the queue length in the dashboard. Restart the worker. Check the queue length in the dashboard.",
     "then": "Open the valve. Then wait until the tank is full. Then close the valve. Open the valve.",
-    "deployment": "- Drain the node.\n- Run the smoke tests.\n- Deploy the new image.\n- Run the smoke tests.\n- Open a ticket.",
+    "deployment": "- Drain the node.\n- Run the smoke tests.\n- Deploy the new image.\n- Run the smoke tests.",
     "loose list": "- Stop the service.\n\n- Back up the database.\n\n- Run the migration.\n\n- Back up the database.",
     "plain lines": "Stop the service\nRun the backup.\nApply the patch.\nRun the backup.",
     "lab": "Rinse the cuvette with water. Add the buffer. Rinse the cuvette with water. Add the sample.",
@@ -58,8 +58,8 @@ RULES = {
     "jargon": "- Never use jargon.\n- Open the manual.\n- Refrain from using jargon.",
     "duty": "Your reply must be polite. Call the depot. Your reply should be polite.",
     "length": "Keep your answers short.\n\nFind the parcel.\n\nYour answers must be concise.",
-    "rules between orders": "Verify the address of the customer. Answer in French. Never share passwords. Use plain words. "
-    "Be polite. Make sure to check the address of the customer.",
+    "rules between orders": "Verify the address of the customer. Answer in French. Never share passwords. "
+    "Use plain words. Be polite. Make sure to check the address of the customer.",
     "statement between": "Verify the address. The shop is in Bonn. Make sure to verify the address.",
     "answers": "Answers must be given in Spanish. Fetch the page. Give your answer in Spanish.",
 }
@@ -115,7 +115,7 @@ REPEATED = {
     "statements": f"{MUSEUM}\nIt opens at noon.\n{MUSEUM}\n",
     "blocks": f"{MUSEUM}\n\nOpen the door.\n\n{MUSEUM}\n",
     "rules": f"{FORMAL}\nCall the depot.\n{FORMAL}\n",
-    "blocks with cases in them": f"{MUSEUM} In spring, it is red. {FORMAL}\n\nA\n\n{MUSEUM} In spring, it is red. {FORMAL}",
+    "blocks with cases in them": f"{MUSEUM} In May, it is red. {FORMAL}\n\nA\n\n{MUSEUM} In May, it is red. {FORMAL}",
     "a step right behind itself": f"{VOUCHER}\n\n{VOUCHER}\n\nCall the depot.",
 }
 
