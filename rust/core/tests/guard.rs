@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use resopt_core::error::Error;
 use resopt_core::guard::instruction::Instruction;
+use resopt_core::guard::procedure::may_be_step;
 use resopt_core::guard::{Guard, Guards, Question, Reason, compare, signals};
 
 /// Pieces that questions are made of, and pieces that break readers of them.
@@ -226,4 +227,52 @@ fn an_instruction_restates_another_only_when_it_asks_for_nothing_more() {
     assert!(Instruction::read("Send it to the customer.").is_none());
     assert!(Instruction::read("Отвечай всегда на русском языке.").is_none());
     assert!(Instruction::read("").is_none());
+}
+
+#[test]
+fn what_acts_on_something_may_be_a_step_and_what_tells_how_to_answer_is_none() {
+    for step in [
+        "Validate the data.",
+        "Run it.",
+        "Call `search`.",
+        "Then open the gate.",
+        "After that, close the gate.",
+        "If it fails, restart it.",
+        "If it fails restart it.",
+        "Call the depot if the parcel has not arrived.",
+        "Reply to the customer.",
+        "Write down the reading.",
+        "Use the pipette.",
+        "Use `grep`.",
+        "The door must be closed.",
+        "Make sure that the port is open.",
+        "Do it again.",
+        "Give it back.",
+    ] {
+        assert!(may_be_step(step), "{step}");
+    }
+    for other in [
+        "",
+        "Answer in French.",
+        "In French, answer.",
+        "Give your answer in French.",
+        "If asked, answer in French.",
+        "All answers must be short.",
+        "Be polite.",
+        "You must be polite.",
+        "Cite the sources of the report.",
+        "Use short sentences.",
+        "Use the formal tone.",
+        "Write it in French.",
+        "Always validate the data.",
+        "Never open the gate.",
+        "Do not call `search`.",
+        "Avoid jargon.",
+        "The museum opens at noon.",
+        "Tea is free.",
+        "It is late.",
+        "What is the time?",
+    ] {
+        assert!(!may_be_step(other), "{other}");
+    }
 }

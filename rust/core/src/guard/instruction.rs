@@ -6,6 +6,7 @@
 //! step, so in doubt two instructions are two.
 
 use super::hash::{hash, hashes};
+use super::procedure::acts;
 use super::question::Question;
 use super::reason::{Guard, Guards};
 use super::split::{CAPITAL, CLAUSE, CODE, CONTENT, NUMBER, SENTENCE, SHOUT};
@@ -117,6 +118,7 @@ pub struct Instruction {
     steps: Vec<Step>,
     duty: Duty,
     whole: bool,
+    step: bool,
 }
 
 impl Instruction {
@@ -141,7 +143,12 @@ impl Instruction {
         let content = steps.iter().filter(|step| step.content).count();
         let enough = content > 1 || content == 1 && steps.iter().any(|step| step.word == NOT);
         let ordered = steps.first().is_some_and(|step| !FRONTED.contains(&step.word));
+        let forbids = steps
+            .iter()
+            .find(|step| !step.content)
+            .is_some_and(|step| step.word == NOT);
         (enough && ordered).then_some(Self {
+            step: !whole && !reader.tells_how_to_be && !forbids && acts(&steps),
             question,
             steps,
             duty,
@@ -153,6 +160,12 @@ impl Instruction {
     #[must_use]
     pub fn is_general(&self) -> bool {
         self.whole
+    }
+
+    /// May it be a step of a procedure, which is to be done as often as it is given?
+    #[must_use]
+    pub fn may_be_step(&self) -> bool {
+        self.step
     }
 
     /// Does it ask for nothing that `earlier` does not ask for, so that it may be left out behind it?
@@ -176,7 +189,7 @@ const GUARDS: Guards = Guards::ALL
     .without(Guard::Substitution)
     .without(Guard::Negation);
 
-const FRONTED: [u64; 14] = hashes([
+pub(super) const FRONTED: [u64; 14] = hashes([
     "in", "for", "on", "with", "without", "before", "after", "at", "if", "when", "whenever", "unless", "while",
     "during",
 ]);

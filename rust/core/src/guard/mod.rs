@@ -4,7 +4,8 @@
 //! them apart. A guard may only refuse: no reason found means that the verifier decides. [`signals`] gives what the
 //! calibration learns from, refusing nothing. The tables (`english/*.txt`) are English; for a text in another language
 //! only the guards for numbers, codes, names and languages hold, and [`Question::needs_strict`] says so.
-//! [`instruction`] asks the other way round: do two instructions say the same?
+//! [`instruction`] asks the other way round: do two instructions say the same? [`procedure`] tells which of them may
+//! be steps, to be done as often as they are given.
 
 mod align;
 mod ask;
@@ -17,6 +18,7 @@ mod lexicon;
 mod mark;
 mod order;
 mod polarity;
+pub mod procedure;
 mod quantity;
 mod question;
 mod readable;

@@ -15,6 +15,8 @@ pub(super) struct Reader<'a> {
     pub(super) duty: Duty,
     /// Said for every case: `always`, `never`.
     pub(super) whole: bool,
+    /// `be polite`, `you must be polite`
+    pub(super) tells_how_to_be: bool,
     /// Begins with `make sure that` or the like: what follows tells how things are to be.
     framed: bool,
     /// A duty was named.
@@ -32,6 +34,7 @@ impl<'a> Reader<'a> {
             steps: Vec::with_capacity(words.len()),
             duty: Duty::Order,
             whole: false,
+            tells_how_to_be: false,
             framed: false,
             bound: false,
             forbids: false,
@@ -65,7 +68,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Skip what stands in front of the instruction itself; where it begins.
-    fn frame(&mut self) -> usize {
+    pub(super) fn frame(&mut self) -> usize {
         let mut at = 0;
         loop {
             let stressed = |from: usize| {
@@ -128,6 +131,7 @@ impl<'a> Reader<'a> {
             return Some(1);
         }
         if self.main() && BE.contains(&word.raw) && self.is_bare(at) {
+            self.tells_how_to_be |= !self.steps.iter().any(|step| step.content);
             return Some(1);
         }
         match word.raw {

@@ -1,11 +1,13 @@
 //! The same instruction given twice, in the same words or in others that the guards take for the same.
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::edit::Edit;
 use super::light::{Sentence, spoken, without};
 use super::protect::Protected;
-use super::zones::opens_case;
+use super::repeats::{Scope, Steps, scopes};
 use crate::guard::instruction::Instruction;
 
 /// A sentence of more words says too much to be said twice, and reading it costs.
@@ -20,54 +22,44 @@ const HEAD: usize = 4;
 /// An instruction and where it holds.
 struct Given {
     instruction: Instruction,
-    section: usize,
-    /// The sentence before it in its paragraph that names a case: `If the order is late, …`.
-    case: Option<usize>,
+    range: Range<usize>,
+    scope: Scope,
 }
 
 impl Given {
     /// Does it say and hold wherever `later` does?
     fn covers(&self, later: &Self) -> bool {
-        (self.section == 0 || self.section == later.section)
-            && (self.case.is_none() || self.case == later.case)
-            && later.instruction.restates(&self.instruction)
+        self.scope.covers(later.scope) && later.instruction.restates(&self.instruction)
     }
 }
 
 /// Take away each sentence that asks for what an earlier one asks for and that holds nowhere else.
 ///
 /// Statements, numbered steps, questions, labels and sentences with quotes, digits, ids or placeholders are kept: whoever repeats
-/// those may mean it.
+/// those may mean it. So may whoever gives a step of a procedure again after another one.
 pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
     let spoken = spoken(text, &protected.words);
     let alike = alike(&spoken);
+    let steps = LazyCell::new(|| Steps::of(text, &spoken));
     let mut seen: Vec<Given> = Vec::new();
     let mut all = Vec::new();
-    let mut case = None;
-    let mut paragraph = 0;
-    for (group, sentence) in spoken.iter().enumerate() {
-        if sentence.stretch.range.start != paragraph {
-            paragraph = sentence.stretch.range.start;
-            // A case holds for the list below it.
-            case = case.filter(|_| sentence.stretch.item);
-        }
+    for ((group, sentence), mut scope) in spoken.iter().enumerate().zip(scopes(text, &spoken)) {
         let words = &text[sentence.range.clone()];
-        let before = case;
-        if opens_case(words) {
-            case = Some(group);
-        }
         let Some(instruction) = alike[group].then(|| read(words, sentence, protected)).flatten() else {
             continue;
         };
+        scope.case = scope.case.filter(|_| !instruction.is_general());
         let given = Given {
-            case: before.filter(|_| !instruction.is_general()),
-            section: sentence.stretch.section,
+            range: sentence.range.clone(),
+            scope,
             instruction,
         };
-        if seen.iter().any(|one| one.covers(&given)) {
-            all.push(without(text, sentence, &spoken, "duplicate instruction", group));
-        } else {
-            seen.push(given);
+        // The last one tells: what stands between it and this one is all that was to be done in the meantime.
+        match seen.iter().rev().find(|one| one.covers(&given)) {
+            Some(last) if !steps.repeat(&last.range, &given.range) => {
+                all.push(without(text, sentence, &spoken, "duplicate instruction", group));
+            }
+            _ => seen.push(given),
         }
     }
     all

@@ -113,8 +113,8 @@ fn rewrite(text: &str, sentence: &Sentence<'_>, table: &Table, group: usize, all
                     end += 1;
                 }
                 rule = phrase.rule;
-                order |= phrase.before_verb;
-                infinitive |= phrase.before_verb && phrase.infinitive;
+                order |= phrase.before_verb();
+                infinitive |= phrase.before_verb() && phrase.infinitive;
                 at = end;
                 continue;
             }

@@ -1,11 +1,13 @@
 //! Level *lossless*: the same content in fewer signs. Blanks, padding, pretty-printed JSON, repetition, decoration.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::edit::Edit;
 use super::json::compact;
 use super::protect::{Protected, lines};
+use super::repeats::Repeats;
+use super::zones::item_marker;
 
 /// A repeated block shorter than this many letters and digits is kept: a label may well stand there twice.
 const LEAST_REPEATED: usize = 40;
@@ -185,10 +187,15 @@ fn comments(text: &str, protected: &Protected, all: &mut Vec<Edit>) {
 /// Blocks (what stands between blank lines) and long lines that stood there before, word for word.
 ///
 /// Lines are compared only where neither is a list item, a table row or a label with its value: those may well be equal
-/// and still be two. Code is left alone.
-pub(super) fn repeated(text: &str, protected: &Protected) -> Vec<Edit> {
+/// and still be two. Code is left alone, and so is what may be meant twice.
+pub(super) fn repeated<'a>(text: &'a str, protected: &'a Protected) -> Vec<Edit> {
     let mut all = Vec::new();
-    let mut seen: HashSet<&str> = HashSet::new();
+    let repeats = Repeats::of(text, &protected.words);
+    let mut seen: HashMap<&'a str, Range<usize>> = HashMap::new();
+    let mut again = |key: &'a str, place: &Range<usize>| {
+        seen.insert(key, place.clone())
+            .is_some_and(|earlier| !repeats.are_meant(&earlier, place))
+    };
     let mut start = 0;
     for block in text.split("\n\n") {
         let range = start..start + block.len();
@@ -197,7 +204,7 @@ pub(super) fn repeated(text: &str, protected: &Protected) -> Vec<Edit> {
             continue;
         }
         let key = block.trim();
-        if long(key) && !seen.insert(key) {
+        if long(key) && again(key, &range) {
             // The blank line before it goes with it; the first block of all is never a repetition.
             all.push(Edit::new(range.start - 2..range.end, "", "repeated block", all.len()));
             continue;
@@ -207,8 +214,10 @@ pub(super) fn repeated(text: &str, protected: &Protected) -> Vec<Edit> {
             let place = at..at + line.len();
             at = place.end + 1;
             let key = line.trim();
-            let prose = long(key) && key.ends_with(['.', '!']) && !key.contains([':', '|']) && !key.starts_with('"');
-            if key != block.trim() && prose && !seen.insert(key) {
+            let item = item_marker(key) > 0;
+            let prose =
+                !item && long(key) && key.ends_with(['.', '!']) && !key.contains([':', '|']) && !key.starts_with('"');
+            if key != block.trim() && prose && again(key, &place) {
                 let whole = if place.start > range.start {
                     place.start - 1..place.end
                 } else {

@@ -13,6 +13,7 @@ mod phrase_tables;
 mod phrases;
 mod protect;
 mod question;
+mod repeats;
 pub mod rules;
 mod sentences;
 mod strong;

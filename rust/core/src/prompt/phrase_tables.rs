@@ -8,15 +8,15 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         "politeness",
         "
         please
-        kindly
-        ^ please? note|remember that
-        ^ please? be aware|mindful of the fact that
-        ^ please? be aware|advised that
-        ^ please? keep|bear in mind that
-        ^ please? keep|bear in mind the fact that
-        please? note|remember that
+        kindly >base
+        ^ please? note|remember that !so
+        ^ please? be aware|mindful of the fact that !so
+        ^ please? be aware|advised that !so
+        ^ please? keep|bear in mind that !so
+        ^ please? keep|bear in mind the fact that !so
+        please? note|remember that !so
         ^ it should be noted that
-        ^ hello|hi|hey there? ,
+        ^ hello|hi|hey there? , !world
         ^ thank you , and please? >base
         ^ thanks , and please? >base
         , and i|we would be very? grateful|thankful if you could help|assist me|us with that|this
@@ -48,7 +48,8 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         ^ please? help|assist me to? >base
         ^ please? help|assist us to? >base
         ^ please? feel free to ignore => ignore
-        ^ first of all ,?
+        ^ first of all , => first,
+        ^ first of all => first
         ^ basically|essentially|actually|obviously|clearly|simply ,
         ^ basically|actually >base
         ",
@@ -59,14 +60,15 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         ^ your|the main|primary|overall? task|job|goal|objective|role|responsibility|aim|duty is to please? carefully|simply|always? >base
         ^ it is your job|task|responsibility|duty to >base
         ^ the goal|aim|purpose|objective of this task|prompt is to >base
-        ^ in this task|conversation|session ,?
+        ^ in this task|conversation|session ,
+        ^ in this task|conversation|session you => you
         ^ you are|will be? required|asked|expected|instructed|supposed to >base
         ^ your task will be to >base
         ^ please? make|be sure|certain that? you always >base => always
         ^ please? make|be sure|certain that? you >base
         ^ please? make|be sure|certain to please? >base
         ^ please? make absolutely|very|really sure|certain that? you >base
-        ^ please? make absolutely|very|really sure|certain that? => ensure
+        ^ please? make absolutely|very|really sure|certain that? !of|to|about => ensure
         ^ please? ensure that? you always? >base
         ^ also , please? make sure to >base => also
         , and please make sure to >base => , and
@@ -77,25 +79,25 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         please make|be sure to >base
         please make sure that? you >base
         ^ please? also make sure to >base => also
-        ^ please? also make sure that? => also ensure
+        ^ please? also make sure that? !of|to|about => also ensure
         ^ please? always make sure that? you >base => always
-        ^ please? try to make sure that? => try to ensure
-        ^ please? make sure that? => ensure
+        ^ please? try to make sure that? !of|to|about => try to ensure
+        ^ please? make sure that? !of|to|about => ensure
         ^ please? be sure that? => ensure
         ^ please? ensure that => ensure
-        make sure that? => ensure
-        makes sure that? => ensures
+        make sure that? !of|to|about => ensure
+        makes sure that? !of|to|about => ensures
         ensure that => ensure
         ^ it is also? very|really|extremely|absolutely|critically? important|essential|crucial|vital|critical|imperative to|for me? that you >base
         ^ it is also? very|really|extremely|absolutely|critically? important|essential|crucial|vital|critical|imperative that you >base
         ^ it is of the? utmost|great|critical|highest importance that you >base
-        ^ it is also? very|really|extremely|absolutely|critically? important|essential|crucial|vital|critical|imperative to make sure that? => ensure
+        ^ it is also? very|really|extremely|absolutely|critically? important|essential|crucial|vital|critical|imperative to make sure that? !of|to|about => ensure
         ^ it is also? very|really|extremely|absolutely|critically? important|essential|crucial|vital|critical|imperative to >base
         ^ it is also? very|really|extremely|absolutely|critically? important|essential|crucial|vital|critical|imperative that => ensure
         ^ it is of the? utmost|great|critical|highest importance that => ensure
-        it is very|really|extremely? important that => ensure
+        , and it is very|really|extremely? important that => , and ensure
         ^ please? be very|really? careful to >base => carefully
-        ^ please? be very|really? careful to make sure that? => ensure
+        ^ please? be very|really? careful to make sure that? !of|to|about => ensure
         ^ please? remember|be sure to >base
         ^ please? take a very|really? careful|close? look at => review
         ^ please? have a look at => look at
@@ -148,13 +150,12 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         explain the fact that => explain that
         state the fact that => state that
         into account the fact that => into account that
-        the reason why is that => because
         for the purpose of this task ,
         for the purpose|purposes of => for
         for this purpose => for this
         with the exception of => except
-        with regard|regards|respect to => on
-        in regard|regards|relation to => on
+        with regard|regards to => on
+        in regard|regards to => on
         in|with reference to => about
         is|are in the form of a => is a
         is|are in the form of an => is an
@@ -184,7 +185,7 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         on the basis of => based on
         take into account|consideration => consider
         taking into account|consideration => considering
-        as well as => and
+        as well as !you|i|we|they|he|she|it|possible|can => and
         together with => with
         in addition to that ,? => also,
         in addition to this ,? => also,
@@ -201,19 +202,19 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         on a monthly basis => monthly
         at regular intervals => regularly
         a large|great|huge number of => many
-        a number of => several
+        a number of >noun => several
         a variety of => various
         a wide range|variety of => many
         the vast? majority of => most
         a sufficient amount of => enough
-        a total of
+        a total of >number
         is|are only able to => can only
         is able to => can
         are able to => can
         has the ability|capability to => can
         have the ability|capability to => can
         is|are going to be => will be
-        is|are going to => will
+        is|are going to >base => will
         until such time as => until
         prior to => before
         subsequent to => after
@@ -238,9 +239,7 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         find out => determine
         figure out => determine
         get rid of => remove
-        take care of => handle
-        taken care of by => handled by
-        put together => create
+        ^ put together => create
         what it is that => what
         the way in which => how
         the manner in which => how
@@ -299,15 +298,11 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         if at all possible => if possible
         where it makes sense to do so => where sensible
         the rest of the => the remaining
-        more or less
-        kind of like => like
-        sort of like => like
         needless to say ,?
         as a matter of fact ,?
-        at the end of the day ,?
         when all is said and done ,?
         for all intents and purposes ,?
-        as you can see ,?
+        ^ as you can see ,
         ",
     ),
     (

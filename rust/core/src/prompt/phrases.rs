@@ -2,7 +2,8 @@
 //!
 //! `in order to => to` replaces three words by one; `please => ` takes one away. A part may have alternatives
 //! (`would|could`) and be optional (`that?`). `^` in front: only where a sentence begins; `$` at the end: only where it
-//! ends. `>base` after the last part: only before a verb in its basic form, as far as that can be told.
+//! ends. After the last part: `>base` only before a verb in its basic form, `>noun` before a word that may be one, as far as
+//! that can be told, `>number` before digits; `!of|to` only before a word that is none of these.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -15,11 +16,40 @@ use super::phrase_tables::{LIGHT, NOT_BASE_VERBS, STRONG};
 pub(super) struct Phrase {
     pub(super) instead: &'static str,
     pub(super) rule: &'static str,
-    /// Only where an order follows.
-    pub(super) before_verb: bool,
+    before: Before,
+    /// Words that may not follow, as the table has them; where some are named, a word must.
+    not_before: &'static str,
     /// `to` is one of its words: what follows is in the infinitive.
     pub(super) infinitive: bool,
     place: Place,
+}
+
+impl Phrase {
+    /// Whether an order follows.
+    pub(super) fn before_verb(&self) -> bool {
+        self.before == Before::Verb
+    }
+
+    /// Whether it may stand before this lexeme, or at the end of its sentence.
+    fn fits_before(&self, next: Option<&Lexeme<'_>>) -> bool {
+        let fits = match self.before {
+            Before::Anything => true,
+            Before::Verb => next.is_some_and(may_be_verb),
+            Before::Noun => next.is_some_and(|next| !next.fixed && is_open(next)),
+            Before::Number => next.is_some_and(|next| next.lower.starts_with(|c: char| c.is_ascii_digit())),
+        };
+        let named = |next: &Lexeme<'_>| self.not_before.split('|').any(|word| next.is(word));
+        fits && (self.not_before.is_empty() || next.is_some_and(|next| next.is_word && !named(next)))
+    }
+}
+
+/// What must follow a phrase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Anything,
+    Verb,
+    Noun,
+    Number,
 }
 
 /// Where in its sentence a phrase may stand.
@@ -47,7 +77,8 @@ impl Table {
                 let mut phrase = Phrase {
                     instead: instead.trim(),
                     rule,
-                    before_verb: false,
+                    before: Before::Anything,
+                    not_before: "",
                     infinitive: false,
                     place: Place::Anywhere,
                 };
@@ -83,15 +114,84 @@ impl Table {
                 .all(|(lexeme, word)| !lexeme.fixed && lexeme.is(word));
             let next = lexemes.get(at + words.len());
             let fits = (phrase.place != Place::Beginning || begins)
-                && (phrase.place != Place::End
-                    || next.is_none_or(|lexeme| matches!(lexeme.lower.as_ref(), "." | "!" | "?")))
-                && (!phrase.before_verb || next.is_some_and(may_be_verb));
+                && (phrase.place != Place::End || next.is_none_or(|lexeme| matches!(lexeme.lower.as_ref(), "." | "!")))
+                && phrase.fits_before(next);
             // `Note that A and that B` needs its head.
             let headed = words.last() == Some(&"that") && pair_follows(lexemes, at + words.len(), "that");
-            (same && fits && !headed).then_some((*phrase, words.len()))
+            (same && fits && !headed && !weighs(words, &lexemes[..at], next)).then_some((*phrase, words.len()))
         })
     }
 }
+
+/// Whether a phrase that is filler elsewhere says something behind these words: `how to please her`, `not very important`,
+/// `if it is very important`.
+fn weighs(words: &[&str], before: &[Lexeme<'_>], next: Option<&Lexeme<'_>>) -> bool {
+    let any = |list: &[&str], some: &[Lexeme<'_>]| some.iter().any(|lexeme| list.contains(&lexeme.lower.as_ref()));
+    let last = &before[before.len().saturating_sub(1)..];
+    let denied = any(&["not"], last) || last.iter().any(|lexeme| lexeme.lower.ends_with("n't"));
+    match words {
+        ["please"] => denied || any(PLEASERS, last) || any(&["you"], last) && !next.is_some_and(may_be_verb),
+        [first, _] if DEGREES.contains(first) => denied || any(CONDITIONS, before),
+        [.., "help", "me" | "us"] | [.., "help", "me" | "us", "to"] => next.is_some_and(|verb| {
+            // What only the asker can do: `help me understand recursion`.
+            OWN.contains(&verb.lower.as_ref())
+        }),
+        _ => false,
+    }
+}
+
+/// Behind these, `please` is a verb.
+const PLEASERS: &[&str] = &[
+    "to", "i", "we", "they", "he", "she", "it", "who", "that", "which", "will", "would", "can", "cannot", "could",
+    "must", "should", "may", "might", "shall", "does", "did", "always", "never",
+];
+
+const DEGREES: &[&str] = &["very", "really", "quite", "extremely", "highly", "absolutely", "truly"];
+
+const CONDITIONS: &[&str] = &["if", "unless", "when", "whenever", "only", "how", "until", "too"];
+
+const OWN: &[&str] = &[
+    "understand",
+    "learn",
+    "practise",
+    "practice",
+    "prepare",
+    "remember",
+    "memorise",
+    "memorize",
+    "study",
+    "revise",
+    "feel",
+    "pass",
+    "become",
+    "get",
+    "stay",
+    "stop",
+    "quit",
+    "sleep",
+    "lose",
+    "gain",
+    "grow",
+    "cope",
+    "relax",
+    "know",
+    "see",
+    "be",
+    "win",
+    "choose",
+    "think",
+    "train",
+    "exercise",
+    "eat",
+    "save",
+    "earn",
+    "apply",
+    "speak",
+    "read",
+    "buy",
+    "sell",
+    "move",
+];
 
 /// Lexemes in which the second half of a pair is looked for; without a limit a hostile sentence costs its square.
 const LONGEST_HEAD: usize = 200;
@@ -109,7 +209,12 @@ fn pair_follows(lexemes: &[Lexeme<'_>], from: usize, word: &str) -> bool {
 pub(super) fn may_be_verb(lexeme: &Lexeme<'_>) -> bool {
     let word = lexeme.lower.as_ref();
     let inflected = word.ends_with("ing") || (word.ends_with("ed") && word != "need");
-    lexeme.is_word && !lexeme.fixed && !inflected && !NOT_BASE_VERBS.contains(&word)
+    !lexeme.fixed && !inflected && is_open(lexeme)
+}
+
+/// Whether a word is none of the small ones, with which a noun or verb never begins.
+fn is_open(lexeme: &Lexeme<'_>) -> bool {
+    lexeme.is_word && !NOT_BASE_VERBS.contains(&lexeme.lower.as_ref())
 }
 
 fn expand(pattern: &'static str, phrase: &mut Phrase) -> Vec<Vec<&'static str>> {
@@ -118,7 +223,10 @@ fn expand(pattern: &'static str, phrase: &mut Phrase) -> Vec<Vec<&'static str>> 
         match part {
             "^" => phrase.place = Place::Beginning,
             "$" => phrase.place = Place::End,
-            ">base" => phrase.before_verb = true,
+            ">base" => phrase.before = Before::Verb,
+            ">noun" => phrase.before = Before::Noun,
+            ">number" => phrase.before = Before::Number,
+            _ if part.starts_with('!') => phrase.not_before = &part[1..],
             _ => {
                 let (choices, optional) = part.strip_suffix('?').map_or((part, false), |choices| (choices, true));
                 let mut longer = if optional { all.clone() } else { Vec::new() };

@@ -105,8 +105,14 @@ fn heading(line: &str) -> Option<&str> {
     (!bold.contains("**")).then_some(bold)
 }
 
-/// Length of a list item's marker with the blanks behind it.
-fn item_marker(line: &str) -> usize {
+/// Whether a line stands above what it names: a heading, or a label with nothing behind it.
+pub(super) fn is_heading_or_label(line: &str) -> bool {
+    let line = line.trim();
+    heading(line).is_some() || line.ends_with(':')
+}
+
+/// Length of a list item's marker with the blanks behind it; 0 where a line is none.
+pub(super) fn item_marker(line: &str) -> usize {
     let rest = line.trim_start_matches(['-', '*', '•', '+']);
     let rest = if rest.len() + 1 == line.len() || line.starts_with('•') {
         rest
