@@ -53,6 +53,7 @@ from resopt.prompt.optimizer import LEVELS
         "What kind of like is this?",
         "Explain the reason why is that the sky is blue.",
         "Hello, world!",
+        "You will be asked to log in by the app.",
     ],
 )
 def test_what_says_something_here_stays(prompt, level):

@@ -62,7 +62,8 @@ pub(super) const LIGHT: &[(&str, &str)] = &[
         ^ the goal|aim|purpose|objective of this task|prompt is to >base
         ^ in this task|conversation|session ,
         ^ in this task|conversation|session you => you
-        ^ you are|will be? required|asked|expected|instructed|supposed to >base
+        ^ you are|will be? required|expected|instructed|supposed to >base
+        ^ you are asked to >base
         ^ your task will be to >base
         ^ please? make|be sure|certain that? you always >base => always
         ^ please? make|be sure|certain that? you >base
