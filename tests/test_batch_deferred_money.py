@@ -122,7 +122,7 @@ async def test_a_restart_forgets_nothing_and_counts_nothing_twice(server, path, 
         before.save(tmp_path / "budget")
     after = budget_of()
     assert after.load(tmp_path / "budget")
-    assert account(after).spent == 1_000, "what is in the file of deferred work is not in that of the budget"
+    assert (account(after).spent, account(after).promised) == (1_000, promised)
     async with deferred_at(path, server, after) as deferred:
         assert account(after).promised == promised
         await deferred.run()
@@ -239,11 +239,105 @@ async def test_a_submission_that_cannot_be_kept_holds_nothing(server, path):
         with pytest.raises(ConfigurationError):
             await deferred.submit([ask("three", **OPTIONS), 4])
         lost = ask("three", **OPTIONS)
-        with suppress(ZeroDivisionError), deferred._money.accepting("other", 9e9) as take:
+        with suppress(ZeroDivisionError), deferred._money.accepting("other", 1.0, 9e9) as take:
             assert take(0, lost) is None
             assert account(budget).promised > promised
             raise ZeroDivisionError
         assert account(budget).promised == promised
+
+
+async def test_a_name_used_again_is_other_work(server, path):
+    ours = Budget(Limit(5, per="user"), prices=PRICES)
+    ann, bob = Scope(user="ann"), Scope(user="bob")
+    async with deferred_at(path, server, ours) as deferred, deferred_at(path, server) as worker:
+        await deferred.submit([ask("one", scope=ann, **OPTIONS)], name="nightly")
+        worst = account(ours, scope=ann).promised
+        await worker.result("nightly")
+        assert worker.forget("nightly")
+        await deferred.submit([ask("two " * 50, scope=bob, **OPTIONS)], name="nightly")
+        assert account(ours, scope=ann).spent == worst, "nobody knows any more what it cost"
+        assert account(ours, scope=bob).promised == half(ours, "two " * 50)
+        (answer,) = await deferred.result("nightly")
+        cost = PRICES.cost("gpt-4o", answer.usage)
+        assert account(ours, scope=bob).spent == cost - cost // 2
+    assert ours.accounts.open == 0
+
+
+@pytest.mark.parametrize("look", ["status", "partial", "submit", "forget"])
+async def test_who_only_submits_settles_whenever_it_looks(server, path, look):
+    budget = budget_of()
+    async with deferred_at(path, server, budget) as deferred, deferred_at(path, server) as worker:
+        handle = await deferred.submit(["one"], **OPTIONS)
+        (answer,) = await worker.result(handle)
+        if look == "submit":
+            await deferred.submit([])
+        else:
+            getattr(deferred, look)(handle)
+        cost = PRICES.cost("gpt-4o", answer.usage)
+        assert (account(budget).spent, account(budget).promised) == (cost - cost // 2, 0)
+
+
+async def test_what_ended_while_its_process_was_gone_is_settled_on_return(server, path, tmp_path):
+    before, after = budget_of(), budget_of()
+    async with deferred_at(path, server, before) as deferred:
+        handle = await deferred.submit(["one"], **OPTIONS)
+        before.save(tmp_path / "budget")
+    async with deferred_at(path, server) as worker:
+        (answer,) = await worker.result(handle)
+    after.load(tmp_path / "budget")
+    assert account(after).promised == account(before).promised > 0
+    async with deferred_at(path, server, after):
+        cost = PRICES.cost("gpt-4o", answer.usage)
+        assert (account(after).spent, account(after).promised) == (cost - cost // 2, 0)
+
+
+async def test_work_whose_time_was_over_is_put_right_after_a_restart_too(server, path, tmp_path):
+    clock = ManualClock()
+    before, after = (budget_of(clock=clock.now, lease=10.0) for _ in range(2))
+    async with deferred_at(path, server, before) as deferred:
+        handle = await deferred.submit(["one"], deadline=1_000, **OPTIONS)
+        clock.advance(2_000)
+        charged = account(before).spent
+        before.save(tmp_path / "budget")
+    after.load(tmp_path / "budget")
+    assert (account(after).spent, account(after).promised) == (charged, 0)
+    async with deferred_at(path, server, after) as deferred:
+        assert (account(after).spent, account(after).promised) == (charged, 0), "once"
+        (answer,) = await deferred.result(handle)
+    cost = PRICES.cost("gpt-4o", answer.usage)
+    assert account(after).spent == cost - cost // 2
+
+
+async def test_what_is_in_a_batch_waits_for_it_when_there_is_no_money_to_ask_directly(path):
+    with SimulatedServer(time_scale=0, batches=BatchTimes(seconds=0.6, cancel_seconds=60)) as server:
+        budget = budget_of(1.6 * half(budget_of(), "one") / 1e12)
+        provider = OpenAIProvider(server.base_url, api_key="k")
+        async with AsyncOptimizer(provider, prices=PRICES, gates=[budget]) as optimizer:
+            options = {"poll": POLL, "margin": 0.4}
+            async with optimizer.deferred(path, [OpenAIBatches(server.base_url, "k")], **options) as deferred:
+                handle = await deferred.submit(["one"], deadline=0.5, **OPTIONS)
+                await deferred.step()
+                with anyio.fail_after(5):
+                    (answer,) = await deferred.result(handle, errors="return")
+        assert server.stats().requests == 0
+    assert answer.detour.discount == 50
+    cost = PRICES.cost("gpt-4o", answer.usage)
+    assert (account(budget).spent, budget.accounts.open) == (cost - cost // 2, 0)
+
+
+async def test_what_another_process_asked_directly_is_charged_as_it_cost(path):
+    budget = budget_of()
+    with SimulatedServer(time_scale=0) as server:
+        provider = OpenAIProvider(server.base_url, api_key="k")
+        async with (
+            AsyncOptimizer(provider) as optimizer,
+            deferred_at(path, server, budget) as deferred,
+            optimizer.deferred(path, [OpenAIBatches(server.base_url, "k")], poll=POLL, margin=60) as worker,
+        ):
+            handle = await deferred.submit(["one"], deadline=50, **OPTIONS)
+            (answer,) = await worker.result(handle)
+            deferred.status(handle)
+    assert (account(budget).spent, budget.accounts.open) == (PRICES.cost("gpt-4o", answer.usage), 0)
 
 
 def test_only_gates_are_taken(path):
@@ -266,8 +360,8 @@ def test_many_submitters_never_promise_more_than_there_is(path):
         for turn in range(6):
             handle = f"{number}-{turn}"
             rows = [NewRow(ask(f"question {10 + row}", cache="bypass", **OPTIONS), None) for row in range(3)]
-            with money.accepting(handle, 9e9) as take:
-                assert store.add(handle, 9e9, rows, take)
+            with money.accepting(handle, 1.0, 9e9) as take:
+                assert store.add(handle, 1.0, 9e9, rows, take)
             here = [row for row in store.rows("new") if row.handle == handle]
             sent.extend(here)
             refused.extend(range(3 - len(here)))

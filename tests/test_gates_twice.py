@@ -1,6 +1,7 @@
 """Budgets and calls that are made twice: retries, hedges, the standard tier after flex. Each is held and charged."""
 
 import inspect
+from contextvars import copy_context
 
 import anthropic
 import anyio
@@ -8,7 +9,7 @@ import openai
 import pytest
 
 import resopt
-from asking import CALL_COST, USAGE, ask, wait_for
+from asking import CALL_COST, USAGE, OnlyOnce, ask, wait_for
 from asking import PRICES as LIST
 from raw_server import RawServer, http
 from resopt import (
@@ -23,6 +24,7 @@ from resopt import (
     ProviderTimeoutError,
     ServerError,
 )
+from resopt.errors import QueueFullError
 from resopt.gates import one_more
 from resopt.providers.simulated import SimulatedServer
 from resopt.types import Response
@@ -99,6 +101,58 @@ async def test_without_gates_there_is_nothing_to_ask():
         async with AsyncOptimizer(raw(server)) as optimizer:
             assert (await optimizer.complete("one")).text == "Yes."
     assert one_more().tickets == []
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+async def test_a_provider_that_is_down_costs_nothing(attempts):
+    budget = budget_for(1.5)
+    provider = OpenAIProvider("http://127.0.0.1:9/v1", "k", max_attempts=attempts)
+    assert isinstance(await asked(provider, budget), ProviderConnectionError)
+    assert spent(budget) == 0
+
+
+class Leaving:
+    """A provider whose work goes on after its answer."""
+
+    name = "leaving"
+
+    def __init__(self):
+        self.later = None
+
+    async def complete(self, request):
+        self.later = copy_context()
+        return Response(text="Yes.", model="gpt-4o", usage=USAGE, finish_reason="stop", body=b"{}")
+
+    async def aclose(self):
+        pass
+
+
+async def test_what_goes_on_after_a_call_is_no_part_of_it():
+    budget, provider = budget_for(2.5), Leaving()
+    await asked(provider, budget)
+    assert provider.later.run(one_more).tickets == []
+    assert spent(budget) == CALL_COST
+
+
+class Strange(OnlyOnce):
+    """A gate that holds nothing and says so in its own words."""
+
+    def hold(self, request, order=None):
+        raise QueueFullError("not now")
+
+    def held(self, key):
+        return None
+
+
+@pytest.mark.parametrize("how", ["retry", "flex", "hedge"])
+async def test_a_gate_may_refuse_a_further_attempt_in_its_own_words(how):
+    with RawServer([0.5] if how == "flex" else None, http(REPLY)) as server:
+        provider = raw(server, max_attempts=1 if how == "flex" else 3, timeout=0.2)
+        if how == "hedge":
+            provider = hedged((0.05, None), (0.0, None))
+        answer = await asked(provider, Strange(), **({"tier": "flex"} if how == "flex" else {}))
+    kinds = {"retry": "ProviderConnectionError", "flex": "ProviderTimeoutError", "hedge": "Response"}
+    assert type(answer).__name__ == kinds[how]
 
 
 # ---- flex

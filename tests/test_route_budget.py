@@ -21,6 +21,7 @@ from resopt import (
 from resopt.errors import ProviderConnectionError, RateLimitError, ServerError
 from resopt.route.budget import Budget, Limit
 from resopt.route.worst_case import worst_usage
+from resopt.stage import Order
 from resopt.types import Usage
 
 BOOK = PriceBook({**PRICES, "gpt-4o-mini": (0.25, 1.0), "claude": {"input": 3, "output": 15, "cache_write": 3.75}})
@@ -396,3 +397,61 @@ def test_many_threads_share_one_budget():
         thread.join()
     assert len(won) == 1000
     assert budget.balance(budget.limits[0]).spent == 10**6
+
+
+def test_two_limits_on_one_account_count_a_call_once():
+    soft, hard = Limit(1, over="degrade"), Limit(2)
+    budget = budget_of(soft, hard)
+    reservation = budget.reserve_amount(100)
+    assert [budget.balance(limit).promised for limit in (soft, hard)] == [100, 100]
+    reservation.send()
+    reservation.settle_cost(60)
+    assert [budget.balance(limit).spent for limit in (soft, hard)] == [60, 60]
+    with pytest.raises(BudgetExceededError) as caught:
+        budget.reserve_amount(1_500_000_000_000)
+    assert caught.value.over == "degrade"
+
+
+def test_what_is_unknown_is_held_as_it_is_reserved():
+    budget = budget_of(Limit(5), unknown="0.3", attempts=3)
+    odd = Request.chat("x", model="nope", max_tokens=10)
+    assert budget.reserve(odd).amount == budget.hold(odd).amount == 300_000_000_000
+
+
+def test_work_that_costs_nothing_outlives_a_sweep(tmp_path):
+    budget = Budget(Limit(5, per="user"), prices=PriceBook({"free": (0, 0), "gpt-4o": (2.5, 10)}))
+    free = Request.chat("x", model="free", max_tokens=10, scope=Scope(user="ann"))
+    budget.hold(free, Order(key="k", seconds=1e6))
+    for number in range(10_050):
+        budget.reserve_amount(1, scope=Scope(user=f"{number}")).release()
+    budget.save(tmp_path / "budget")
+    after = budget_of(Limit(5, per="user"))
+    assert after.load(tmp_path / "budget")
+    assert after.held("k") is not None
+    assert after.held("l") is None
+
+
+def test_names_without_bytes_have_accounts_and_are_saved(tmp_path):
+    limits = (Limit(1, per="user"), Limit(1, per="tag"), Limit(1, per="tenant", name="\udc80"))
+    budget = budget_of(*limits)
+    scope = Scope(user="\ud800", tenant="\udc80")
+    reservation = budget.reserve_amount(5, scope=scope, tags=("\ud800",))
+    reservation.send()
+    budget.save(tmp_path / "budget")
+    after = budget_of(*limits)
+    assert after.load(tmp_path / "budget")
+    assert after.balance(limits[0], scope=scope).spent == 5
+    assert after.balance(limits[1], tag="\ud800").spent == 5
+    assert after.balance(limits[2], scope=scope).spent == 5
+
+
+@pytest.mark.parametrize("count", [lambda _: 3.5, lambda _: -1, lambda _: None, lambda _: 1 // 0])
+def test_a_counter_that_does_not_count_is_a_clear_error(count):
+    with pytest.raises(ConfigurationError, match="count"):
+        budget_of(Limit(1), count=count).reserve(Request.chat("x", model="gpt-4o", max_tokens=1))
+
+
+@pytest.mark.parametrize("options", [{"lease": "x"}, {"lease": 0}, {"degrade": 5}, {"degrade": "x"}, {"count": 3}])
+def test_more_options_that_make_no_sense(options):
+    with pytest.raises(ConfigurationError):
+        budget_of(Limit(1), **options)

@@ -37,10 +37,18 @@ BILLED_ALL_THE_SAME: Final = frozenset({408, 504, 524})
 NEVER_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 """What httpx and httpx2 raise before a connection is there: nothing can have been billed."""
 
-_under_way: ContextVar[tuple[Sequence[Gate], Request, Callable[[str, Exception], Any]] | None] = ContextVar(
-    "resopt_under_way", default=None
-)
-"""The call that has passed, while it is made."""
+
+class _UnderWay:
+    """A call that has passed the gates, while it is made; tasks begun meanwhile may outlast it."""
+
+    __slots__ = ("gates", "over", "request", "skip")
+
+    def __init__(self, gates: Sequence[Gate], request: Request, skip: Callable[[str, Exception], Any]) -> None:
+        self.gates, self.request, self.skip = gates, request, skip
+        self.over = False
+
+
+_under_way: ContextVar[_UnderWay | None] = ContextVar("resopt_under_way", default=None)
 
 
 def check_gates(gates: Iterable[Any]) -> tuple[Gate, ...]:
@@ -136,10 +144,15 @@ async def through(
 @contextmanager
 def making(gates: Sequence[Gate], request: Request, skip: Callable[[str, Exception], Any]) -> Iterator[None]:
     """The call that has passed is made in this block: whoever makes it again asks for `one_more`."""
-    token = _under_way.set((gates, request, skip) if gates else _under_way.get())
+    if not gates:  # it is part of what passed further out, if anything did
+        yield
+        return
+    under_way = _UnderWay(gates, request, skip)
+    token = _under_way.set(under_way)
     try:
         yield
     finally:
+        under_way.over = True
         _under_way.reset(token)
 
 
@@ -165,23 +178,36 @@ def hold(
     return passes
 
 
+def held(gates: Iterable[Gate], key: str) -> Passes | None:
+    """What gates hold for an order and nobody has settled; None when it is nothing."""
+    passes = Passes(_logged)
+    for gate in gates:
+        ticket = gate.held(key) if isinstance(gate, Holding) else None
+        if ticket is not None:
+            passes.tickets.append((gate.name, ticket))
+    return passes if passes.tickets else None
+
+
 def one_more() -> Passes:
     """Leave to make the call under way once more: it may be billed twice. Nothing is held where no gate was passed.
 
     Whoever asks settles what comes back with what became of one of the two calls, and returns the other.
 
     Raises:
-        ResoptError: a second call does not fit.
+        BudgetExceededError: a second call does not fit.
     """
     under_way = _under_way.get()
-    if under_way is None:
+    if under_way is None or under_way.over:
         return Passes(_logged)
-    gates, request, skip = under_way
     try:
-        return hold(gates, request, skip=skip)
+        return hold(under_way.gates, under_way.request, skip=under_way.skip)
     except BudgetExceededError as error:
         error.again = True
         raise
+    except ResoptError as error:
+        refused = BudgetExceededError(f"a further attempt may not be made: {error}")
+        refused.again = True
+        raise refused from error
 
 
 def charge_again(response: Any) -> None:

@@ -184,3 +184,7 @@ class Holding(Protocol):
             ResoptError: it does not fit.
         """
         ...
+
+    def held(self, key: str) -> Ticket | None:
+        """What is held for the order of this name and not settled yet, in this process or by what it loaded."""
+        ...

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from resopt import Budget, BudgetExceededError, Limit, ManualClock, PriceBook, Scope
 from resopt.errors import ProviderConnectionError, ServerError
-from resopt.route.budget_accounts import Accounts, Lease, Line
+from resopt.route.budget_accounts import Accounts, Lease
+from resopt.route.budget_lines import Line
 
 CALLERS = 64
 BOOK = PriceBook({"m": (1, 1)})

@@ -169,8 +169,9 @@ class Deferred:
 
     def _keep(self, handle: str, deadline: float, requests: list[Any]) -> None:
         rows = [self._new_row(request) for request in requests]
-        with self._money.accepting(handle, deadline) as take:
-            self._store.add(handle, deadline, rows, take)
+        created = time.time()
+        with self._money.accepting(handle, created, deadline) as take:
+            self._store.add(handle, created, deadline, rows, take)
 
     def _new_row(self, request: Any) -> NewRow:
         if not isinstance(request, Request):
@@ -205,6 +206,7 @@ class Deferred:
         self._known(handle)
         with anyio.fail_after(timeout):
             await self._until_done(handle)
+        await anyio.to_thread.run_sync(self._money.settle)
         return self._concluded(self._store.ends(handle), errors)
 
     def partial(self, handle: str) -> list[Any]:
@@ -214,6 +216,7 @@ class Deferred:
             UnknownHandleError: there is no such submission.
         """
         self._known(handle)
+        self._money.settle()
         return [None if end is None else opened(end) for end in self._store.ends(handle)]
 
     def status(self, handle: str) -> DeferredStatus:
@@ -223,6 +226,7 @@ class Deferred:
             UnknownHandleError: there is no such submission.
         """
         created, deadline = self._known(handle)
+        self._money.settle()
         counts = self._store.counts(handle)
         return DeferredStatus(
             handle=handle,
@@ -242,6 +246,7 @@ class Deferred:
 
     def forget(self, handle: str) -> bool:
         """Delete a submission that has ended from the file; False when there is none, or it has not."""
+        self._money.settle()
         return self._store.forget(handle)
 
     async def run(self) -> None:

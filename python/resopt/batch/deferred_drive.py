@@ -17,7 +17,7 @@ import msgspec
 
 from resopt.batch.deferred_money import DISCOUNT
 from resopt.batch.deferred_rows import StoredEnd, StoredPart, StoredRow
-from resopt.errors import BadRequestError, DeadlineError, ProviderError, ResoptError
+from resopt.errors import BadRequestError, BudgetExceededError, DeadlineError, ProviderError, ResoptError
 from resopt.terms import on_terms
 from resopt.types import Detour
 
@@ -233,7 +233,6 @@ class Driver:
                 late += self._store.rows_of(part.tag)
         if not late:
             return
-        self._money.direct(late)
         if self._complete is None:
             problem = "the deadline is near, the batch has not come, and nothing asks directly (complete=…)"
             ends = [
@@ -252,12 +251,21 @@ class Driver:
     async def _ask(self, row: StoredRow, limiter: anyio.CapacityLimiter) -> None:
         assert self._complete is not None  # noqa: S101 - checked by who calls
         async with limiter:
+            if row.state != "sent":  # what is at the provider may be billed: that stays set aside
+                self._money.direct(row)
             try:
                 with on_terms(idempotency_key=f"resopt-{row.handle}-{row.number}"):
                     end = StoredEnd(response=await self._complete(row.request))
+            except BudgetExceededError as error:
+                if row.state == "sent":  # there is hope yet: the batch may bring it
+                    self._store.set_state([row.number], "sent", "sync")
+                    return
+                end = StoredEnd(error=type(error).__name__, problem=str(error), free=True)
             except ResoptError as error:
                 status = getattr(error, "status", None)
                 end = StoredEnd(error=type(error).__name__, problem=str(error), status=status)
+            if row.state == "sent":
+                self._money.direct(row)
             self._store.end([(row.number, end)], _DIRECT)
 
     # ---- telling

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -114,12 +113,18 @@ class Store:
     # ---- submissions
 
     def add(
-        self, handle: str, deadline: float, rows: Sequence[NewRow], take: Callable[[int, Request], StoredEnd | None]
+        self,
+        handle: str,
+        created: float,
+        deadline: float,
+        rows: Sequence[NewRow],
+        take: Callable[[int, Request], StoredEnd | None],
     ) -> bool:
         """Keep a submission; False when the handle exists already, and nothing was done.
 
         Args:
             handle: its name.
+            created: Unix time at which it was made.
             deadline: Unix time until which answers are wanted.
             rows: what is asked.
             take: called with position and request of each row that is to be sent; what it returns is the row's end.
@@ -128,7 +133,7 @@ class Store:
             run = self._database.execute
             if run("SELECT 1 FROM work WHERE handle = ?", (handle,)).fetchone():
                 return False
-            run("INSERT INTO work VALUES (?, ?, ?)", (handle, time.time(), deadline))
+            run("INSERT INTO work VALUES (?, ?, ?)", (handle, created, deadline))
             for position, row in enumerate(rows):
                 end, via = row.end, row.via
                 leader = None if end is not None or row.identity is None else self._leader(row.identity, deadline)
@@ -208,8 +213,15 @@ class Store:
 
     def deadline_of(self, row: StoredRow) -> float:
         """Until when a row is wanted."""
-        found = self.work(row.handle)
-        return 0.0 if found is None else found[1]
+        return self.dates(row.handle)[1]
+
+    def dates(self, handle: str) -> tuple[float, float]:
+        """When a submission was made and until when it is wanted; zeros when there is none."""
+        return self.work(handle) or (0.0, 0.0)
+
+    def places(self) -> list[tuple[str, float, int]]:
+        """Every row: its submission, when that was made, and the row's position in it."""
+        return self._all("SELECT handle, created, position FROM row JOIN work USING (handle)")
 
     def pack(self, part: StoredPart, numbers: Sequence[int]) -> None:
         """Note that these rows are about to be made a batch."""

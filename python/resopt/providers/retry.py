@@ -112,12 +112,28 @@ async def send(
             return Attempted(end, attempts, seconds, gave_up, asked)
         await transport.sleep(delay)
         try:
-            if _may_be_billed(end):
-                one_more().settle(None, None)
-            if limits is not None:
-                await limits.again(deadline - (time.monotonic() - start))
+            await _leave(limits, deadline - (time.monotonic() - start), billed=_may_be_billed(end))
         except (BudgetExceededError, DeadlineError) as error:
             return Attempted(end, attempts, seconds, f"{error}", asked)
+
+
+async def _leave(limits: Attempts | None, seconds: float, *, billed: bool) -> None:
+    """Wait for leave to make one more attempt, where the one before may be billed too.
+
+    Raises:
+        BudgetExceededError: there is no money for both.
+        DeadlineError: there is no leave in time.
+    """
+    beside = one_more() if billed else None
+    try:
+        if limits is not None:
+            await limits.again(seconds)
+    except BaseException:
+        if beside is not None:
+            beside.give_back()
+        raise
+    if beside is not None:
+        beside.settle(None, None)
 
 
 def _tell(limits: Attempts, end: Reply | InterruptedAttemptError, asked: float | None) -> None:

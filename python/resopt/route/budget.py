@@ -7,27 +7,28 @@ Here a call that does not fit, or whose price or length nobody can bound, is not
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from resopt.errors import BudgetExceededError, ConfigurationError
-from resopt.gates import unbilled
-from resopt.route.budget_accounts import Account, Accounts, Lease, Line, resets_in
+from resopt.route.budget_accounts import Accounts, Lease
 from resopt.route.budget_limit import Dollars, Limit, picodollars
+from resopt.route.budget_lines import Account, Line, resets_in
 from resopt.route.budget_stage import Degrading
+from resopt.route.reservation import Reservation, discounted
 from resopt.route.worst_case import worst_usage
 from resopt.types import EVERYONE, PICODOLLARS, Request, Scope
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Self
 
     from resopt.stage import Order
-    from resopt.types import Response, Usage
+    from resopt.types import Usage
 
 __all__ = ["Budget", "Limit", "Reservation"]
 
@@ -72,7 +73,12 @@ class Budget:
         lease: float = 900.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        _check(limits, prices, output_tokens, attempts, degrade, lease)
+        _check(limits, prices, output_tokens, attempts, degrade)
+        seconds: object = lease
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+            raise ConfigurationError(f"lease must be a number of seconds above 0, not {lease!r}")
+        if count is not None and not callable(count):
+            raise ConfigurationError(f"count must take a Request and return its tokens, not {type(count).__name__}")
         self.limits = limits
         self.degrade, self.attempts = tuple(degrade), attempts
         self.accounts = Accounts(clock, lease)
@@ -85,13 +91,27 @@ class Budget:
 
     def worst_case(self, request: Request) -> int | None:
         """Picodollars that a call costs at most; None when its price or its length is unknown."""
-        usage = worst_usage(request, self._output_tokens, self._count)
+        amount = self._of_one(request)
+        return self._unknown if amount is None else self.attempts * amount
+
+    def _of_one(self, request: Request) -> int | None:
+        """The same for one attempt, where it can be known."""
+        usage = worst_usage(request, self._output_tokens, None if self._count is None else self._counted)
         if usage is None:
-            return self._unknown
+            return None
         written = msgspec.structs.replace(usage, cache_write_tokens=usage.input_tokens)
         costs = [self._prices.cost(request.model, each) for each in (usage, written)]
         known = [cost for cost in costs if cost is not None]
-        return self.attempts * max(known) if len(known) == len(costs) else self._unknown
+        return max(known) if len(known) == len(costs) else None
+
+    def _counted(self, request: Request) -> int:
+        try:
+            tokens = None if self._count is None else self._count(request)
+        except Exception as error:
+            raise ConfigurationError(f"count={self._count!r} failed: {type(error).__name__}: {error}") from error
+        if type(tokens) is not int or tokens < 0:
+            raise ConfigurationError(f"count must return an int from 0 up, not {tokens!r}")
+        return tokens
 
     def reserve(self, request: Request) -> Reservation:
         """Set the worst case of a call aside, in every account that it counts in, or in none.
@@ -107,20 +127,26 @@ class Budget:
         Args:
             request: what is asked.
             order: of the work; None for one more call now. What is held for an order stays open as long as that may
-                take, `save` leaves it out, and whoever goes on with the work holds it again.
+                take, `save` writes it down, and whoever goes on with the work holds the same again, and settles it.
 
         Raises:
             BudgetExceededError: it does not fit, or cannot be known.
         """
-        amount = self.worst_case(request)
-        if amount is not None:
-            amount //= self.attempts  # each of them asks for itself
-            amount = amount if order is None else discounted(amount, order.discount)
-        elif order is not None and order.placed:
+        amount = self._of_one(request)  # each attempt asks for itself
+        amount = self._unknown if amount is None else amount
+        if order is None:
+            reservation = self._reserved(request.model, amount, request.scope, request.tags)
+            reservation.send()
+            return reservation
+        if amount is None and order.placed:
             amount = 0
-        reservation = self._reserved(request.model, amount, request.scope, request.tags, order)
-        reservation.send()
-        return reservation
+        amount = None if amount is None else discounted(amount, order.discount)
+        return self._reserved(request.model, amount, request.scope, request.tags, order)
+
+    def held(self, key: str) -> Reservation | None:
+        """What is held for an order of this name, and not settled; None when nothing is."""
+        lease = self.accounts.held(key)
+        return None if lease is None else Reservation(self, "", lease)
 
     def reserve_amount(
         self, amount: int, *, model: str = "", scope: Scope = EVERYONE, tags: Sequence[str] = ()
@@ -237,72 +263,7 @@ class Budget:
         return [limit for limit, _ in pairs], [line for _, line in pairs]
 
 
-class Reservation:
-    """Money set aside for one call: a context manager, and a ticket of the pipeline.
-
-    Left without `settle` it is released when the call was never sent or was refused by the provider, and charged in
-    full when it may have been billed: cut off, or without an answer.
-    """
-
-    __slots__ = ("_budget", "_lease", "_model", "_open")
-
-    def __init__(self, budget: Budget, model: str, lease: Lease) -> None:
-        self._budget, self._model, self._lease = budget, model, lease
-        self._open = [True]
-
-    @property
-    def amount(self) -> int:
-        """Picodollars set aside."""
-        return self._lease.amount
-
-    def send(self) -> None:
-        """The call is made now: from here on it may be billed.
-
-        Raises:
-            BudgetExceededError: the reservation has expired.
-        """
-        if not self._budget.accounts.send(self._lease):
-            raise BudgetExceededError("the reservation has expired: reserve again", limit="lease")
-
-    def settle(self, response: Response | None = None, error: BaseException | None = None) -> None:
-        """The call has ended: with an answer, an error, or neither when it was cut off. Only the first time counts."""
-        if response is not None:
-            cost = self._budget.cost(response.model, response.usage)
-            cost = self._budget.cost(self._model, response.usage) if cost is None else cost
-            if cost is not None and response.detour is not None:
-                cost = discounted(cost, response.detour.discount)
-            self.settle_cost(cost)
-        else:
-            self._settle_without(error, each=self._budget.attempts == 1)
-
-    def _settle_without(self, error: BaseException | None, *, each: bool) -> None:
-        self.settle_cost(0 if not self._lease.sent or unbilled(error, each=each) else None)
-
-    def settle_cost(self, cost: int | None) -> None:
-        """The same with the picodollars that the call did cost; None, unknown, charges what was set aside."""
-        try:
-            self._open.pop()
-        except IndexError:
-            return
-        self._budget.accounts.settle(self._lease, self._lease.amount if cost is None else cost)
-
-    def release(self) -> None:
-        """Give everything back: nothing was billed."""
-        self.settle_cost(0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._settle_without(error, each=False)  # retries within the block asked for nothing
-
-
-def discounted(amount: int, discount: int) -> int:
-    """An amount with so many per cent off, rounded as the ledger does."""
-    return amount - amount * discount // 100
-
-
-def _check(limits: object, prices: object, output_tokens: object, attempts: object, degrade: Any, lease: float) -> None:
+def _check(limits: object, prices: object, output_tokens: object, attempts: object, degrade: Any) -> None:
     if not isinstance(limits, tuple) or not limits or not all(isinstance(limit, Limit) for limit in limits):
         raise ConfigurationError("a budget needs limits: Budget(Limit(5, per='user', window='day'), prices=…)")
     if not callable(getattr(prices, "cost", None)):
@@ -310,7 +271,6 @@ def _check(limits: object, prices: object, output_tokens: object, attempts: obje
     longest: list[object] = list(output_tokens.values()) if isinstance(output_tokens, Mapping) else [output_tokens]
     if not all(type(tokens) is int and tokens > 0 for tokens in (*longest, attempts)):
         raise ConfigurationError("output_tokens and attempts must be ints above 0")
-    if isinstance(degrade, str) or not all(isinstance(model, str) and model for model in degrade):
+    named = isinstance(degrade, Sequence) and all(isinstance(model, str) and model for model in degrade)
+    if isinstance(degrade, str) or not named:
         raise ConfigurationError(f"degrade must be the names of cheaper models, not {degrade!r}")
-    if not lease > 0:
-        raise ConfigurationError(f"lease must be a number of seconds above 0, not {lease!r}")

@@ -9,78 +9,34 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-import time
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from resopt.errors import ConfigurationError
+from resopt.route import budget_saved
+from resopt.route.budget_lines import Account, Line, Place, window_of
+from resopt.route.budget_saved import SavedBudget, SavedOrder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Window: TypeAlias = Literal["minute", "day", "month"]
-"""Calendar windows in UTC; a budget without one is spent for ever."""
-
-Place: TypeAlias = tuple[str, str]
-"""Which account: the limit's own name, and whose (a user, a tenant, a tag)."""
-
 SWEEP: Final = 10_000
 """Accounts held before those of past windows are dropped."""
 
-_MAGIC: Final = b"resopt budget 1\n"
-_CHECK: Final = 16
-_SECONDS: Final = {"minute": 60, "day": 86_400}
-
-
-def window_of(window: Window | None, now: float) -> int:
-    """The number of the window that a moment lies in."""
-    if window is None:
-        return 0
-    if window == "month":
-        moment = time.gmtime(now)
-        return moment.tm_year * 12 + moment.tm_mon
-    return int(now // _SECONDS[window])
-
-
-def resets_in(window: Window | None, now: float) -> float | None:
-    """Seconds until the window of a moment ends; None without a window."""
-    if window is None:
-        return None
-    if window == "month":
-        import calendar
-
-        moment = time.gmtime(now)
-        year, month = divmod(moment.tm_year * 12 + moment.tm_mon, 12)
-        return calendar.timegm((year, month + 1, 1, 0, 0, 0)) - now
-    return _SECONDS[window] - now % _SECONDS[window]
-
-
-class Line(msgspec.Struct, frozen=True):
-    """One account that a call must fit: where it is, its window, and picodollars that it may hold."""
-
-    place: Place
-    window: Window | None
-    most: int
-
-
-class Account(msgspec.Struct):
-    """One balance: the window's number, picodollars spent in it, and promised to calls in the air."""
-
-    window: int = 0
-    spent: int = 0
-    promised: int = 0
+KEPT: Final = 90 * 86_400.0
+"""Seconds after which nobody puts a charge right any more."""
 
 
 class Lease(msgspec.Struct):
     """A promise to one call: `sent` once the call may be billed, `charged` with the windows once it has expired so.
 
-    One with a `key` is of work that outlives its process and is promised again by whoever goes on with it.
+    One with a `key` is of work that outlives its process: it is found by that name until it is settled.
     """
 
     number: int
     amount: int
     lines: tuple[Line, ...]
+    ends: float
     key: str = ""
     sent: bool = False
     settled: bool = False
@@ -120,7 +76,8 @@ class Accounts:
         Args:
             lines: the accounts.
             amount: picodollars.
-            key: the name of work that outlives its process; what is promised to it already is not promised again.
+            key: the name of work that outlives its process, and may be billed from now on; what is promised to it
+                already is not promised again.
             seconds: how much longer than other promises it may stay open.
             placed: promise it whether it fits or not.
 
@@ -135,17 +92,9 @@ class Accounts:
             refused = self._refused(lines, amount, now)
             if refused is not None and not placed:
                 return refused
-            for line in lines:
-                self._account(line, now).promised += amount
-            lease = Lease(next(self._numbers), amount, tuple(lines), key)
-            self._leases[lease.number] = lease
-            if key:
-                self._orders[key] = lease
-            if len(self._ends) > 2 * len(self._leases) + SWEEP:  # most of them are settled
-                self._ends = [end for end in self._ends if end[1] in self._leases]
-                heapq.heapify(self._ends)
-            heapq.heappush(self._ends, (now + seconds + self._lease, lease.number))
-            return lease
+            distinct = {line.place: line for line in lines}  # two limits may look at one account
+            ends = now + seconds + self._lease
+            return self._open(Lease(0, amount, tuple(distinct.values()), ends, key, sent=bool(key)), now)
 
     def refused(self, lines: Sequence[Line], amount: int) -> tuple[Line, int] | None:
         """The first account that `amount` does not fit now, with what is left there; None when it fits all."""
@@ -200,21 +149,31 @@ class Accounts:
             self._expire(self._clock())
             return len(self._leases)
 
+    def held(self, key: str) -> Lease | None:
+        """The promise to work of this name, which nobody has settled yet."""
+        with self._lock:
+            return self._orders.get(key)
+
     def dump(self) -> bytes:
         """The balances; what is promised counts as spent, for nobody would settle it after a restart.
 
-        Promises with a key do not: they are promised again.
+        Promises with a key are kept as such: whoever goes on with that work settles them.
         """
-        from hashlib import blake2b
-
         with self._lock:
+            now = self._clock()
+            self._expire(now)
             spent = {place: account.spent + account.promised for place, account in self._balances.items()}
+            self._orders = {key: lease for key, lease in self._orders.items() if lease.ends > now - KEPT}
             for lease in self._orders.values():
-                for line in lease.lines:
-                    spent[line.place] -= lease.amount
-            rows = [(*place, self._balances[place].window, amount) for place, amount in spent.items() if amount]
-        data = msgspec.msgpack.encode(rows)
-        return _MAGIC + blake2b(data, digest_size=_CHECK).digest() + data
+                if lease.charged is None:
+                    for line in lease.lines:
+                        spent[line.place] = spent.get(line.place, 0) - lease.amount
+            rows = [(place, self._balances[place].window, amount) for place, amount in spent.items() if amount]
+            orders = [
+                SavedOrder(lease.key, lease.amount, lease.lines, lease.ends, lease.charged)
+                for lease in self._orders.values()
+            ]
+        return budget_saved.write(SavedBudget(rows, orders))
 
     def restore(self, data: bytes) -> None:
         """Add the balances of `dump` to these.
@@ -222,23 +181,35 @@ class Accounts:
         Raises:
             ConfigurationError: the data is cut short, changed or of another version.
         """
-        from hashlib import blake2b
-
-        body = data[len(_MAGIC) + _CHECK :]
-        check = data[len(_MAGIC) : len(_MAGIC) + _CHECK]
-        if not data.startswith(_MAGIC) or blake2b(body, digest_size=_CHECK).digest() != check:
-            raise ConfigurationError(
-                "the saved budget is damaged or of another version; what was spent is not known: restore a copy, or "
-                "remove it to begin at zero"
-            )
-        rows: list[Any] = msgspec.msgpack.decode(body, type=list[tuple[str, str, int, int]])
+        saved = budget_saved.read(data)
         with self._lock:
-            for name, subject, window, spent in rows:
-                account = self._balances.setdefault((name, subject), Account(window))
+            now = self._clock()
+            for place, window, spent in saved.spent:
+                account = self._balances.setdefault(place, Account(window))
                 if window > account.window:
                     account.window, account.spent = window, 0
                 if window == account.window:
                     account.spent += spent
+            for order in saved.orders:
+                lease = Lease(0, order.amount, order.lines, order.ends, order.key, sent=True, charged=order.charged)
+                if order.key not in self._orders:
+                    self._open(lease, now)
+
+    def _open(self, lease: Lease, now: float) -> Lease:
+        """Take a promise into the books. The lock is held."""
+        lease.number = next(self._numbers)
+        if lease.key:
+            self._orders[lease.key] = lease
+        if lease.charged is not None:  # it is over, and only who goes on with its work can put it right
+            return lease
+        for line in lease.lines:
+            self._account(line, now).promised += lease.amount
+        self._leases[lease.number] = lease
+        if len(self._ends) > 2 * len(self._leases) + SWEEP:  # most of them are settled
+            self._ends = [end for end in self._ends if end[1] in self._leases]
+            heapq.heapify(self._ends)
+        heapq.heappush(self._ends, (lease.ends, lease.number))
+        return lease
 
     def _refused(self, lines: Sequence[Line], amount: int, now: float) -> tuple[Line, int] | None:
         for line in lines:
@@ -277,7 +248,6 @@ class Accounts:
             lease = self._leases.pop(number, None)
             if lease is None:
                 continue
-            self._orders.pop(lease.key, None)
             self.expired += 1
             accounts = [self._account(line, now) for line in lease.lines]
             for account in accounts:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 import msgspec
 
 from resopt.errors import ConfigurationError
-from resopt.route.budget_accounts import Line, Window
+from resopt.route.budget_lines import Line, Window
 from resopt.types import PICODOLLARS
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class Limit(msgspec.Struct, frozen=True):
         elif self.per in ("user", "tenant"):
             own = scope.user if self.per == "user" else scope.tenant
             subjects = [_subject(scope, self.per)] if self.name in (None, own) else []
-        place = f"{self.window or 'ever'} {self.per} {self.name or ''}"
-        return [Line((place, subject), self.window, picodollars(self.dollars)) for subject in subjects]
+        place = f"{self.window or 'ever'} {self.per} {plain(self.name or '')}"
+        return [Line((place, plain(subject)), self.window, picodollars(self.dollars)) for subject in subjects]
 
 
 def picodollars(dollars: Any) -> int:
@@ -98,4 +98,9 @@ def picodollars(dollars: Any) -> int:
 def _subject(scope: Scope, per: Per) -> str:
     """Whose account it is; a user is one only within the tenant, and nobody's requests share one account."""
     parts = (scope.tenant,) if per == "tenant" else (scope.tenant, scope.user)
-    return msgspec.json.encode(parts).decode()
+    return msgspec.json.encode([part if part is None else plain(part) for part in parts]).decode()
+
+
+def plain(text: str) -> str:
+    """A text that can be written down: lone surrogates, which have no bytes, by their numbers."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
