@@ -3,9 +3,23 @@
 import msgspec
 import pytest
 
-from resopt import AnswerLength, ConfigurationError, PromptOptimizer, Request, Response, Usage
+from asking import Twin, answered
+from resopt import (
+    AnswerLength,
+    ConfigurationError,
+    CostAwareRouter,
+    PriceBook,
+    PromptOptimizer,
+    Request,
+    Response,
+    ResponseCache,
+    Tier,
+    Usage,
+)
 from resopt.providers.simulated_answers import answer as simulated_answer
 from resopt.providers.simulated_answers import count_tokens
+from resopt.stage import Prepared
+from resopt.types import Step
 from wrapping import MODEL, USAGE, all_of, face, serving, settled, simulated  # noqa: F401 - fixtures
 
 
@@ -62,24 +76,23 @@ def test_without_a_system_prompt_the_question_without_its_numbers_is_the_templat
 )
 def test_each_shape_has_its_field(request_, field):
     length = taught(request_)
-    capped = length.capped(request_)
-    assert 295 <= capped.body[field] <= 310
+    capped, cap = length.capped(request_)
+    assert 295 <= capped.body[field] == cap.tokens <= 310
     assert capped.body is not request_.body
     assert request_.body.get(field) in (None, 4096)
-    cut = answer(capped.body[field], "length")
-    assert length.must_repeat(capped, cut).body is request_.body
-    assert length.must_repeat(capped, cut) is None  # once
-    assert length.repeated == 1
+    assert cap.lifted(capped) == request_
+    assert cap.lifted(request_) is request_
+    changed = msgspec.structs.replace(capped, body={**capped.body, "user": "ann"})
+    assert cap.lifted(changed).body == {**request_.body, "user": "ann"}
 
 
 def test_what_the_caller_has_set_stays():
     length = taught(chat())
-    assert length.capped(chat(max_tokens=10)).body["max_tokens"] == 10
+    assert length.capped(chat(max_tokens=10))[0].body["max_tokens"] == 10
     assert length.plan(chat(max_completion_tokens=5000)) is None
     own = claude(max_tokens=50)
     length = taught(own)
-    assert length.capped(own) is own
-    assert length.must_repeat(own, answer(50, "max_tokens")) is None
+    assert length.capped(own) == (own, None)
 
 
 @pytest.mark.parametrize("make", [chat, claude])
@@ -91,18 +104,14 @@ def test_streams_have_no_cap_unless_asked_for(make):
     assert 295 <= taught(streamed, times=200, streams=True).plan(make()) <= 310
 
 
-@pytest.mark.parametrize(("make", "finish"), [(chat, "length"), (claude, "max_tokens")])
-def test_a_stream_that_was_cut_is_no_longer_capped_nor_its_like(make, finish):
+@pytest.mark.parametrize("make", [chat, claude])
+def test_a_stream_that_was_cut_is_no_longer_capped_nor_its_like(make):
     streamed = make(stream=True)
     length = taught(streamed, times=200, streams=True)
-    capped = length.capped(streamed)
-    cut = answer(400, finish)
-    assert not length.has_cut(streamed, cut), "that was the caller's own"
-    assert not length.has_cut(capped, answer(300))
-    assert length.has_cut(capped, cut)
-    assert not length.has_cut(capped, cut), "once"
-    assert length.cut == 1
-    assert length.capped(streamed) is streamed
+    _, cap = length.capped(streamed)
+    length.cut(cap, streamed=True)
+    assert (length.cuts, length.repeated) == (1, 0)
+    assert length.capped(streamed) == (streamed, None)
     assert length.plan(make()) is not None, "what can be asked for again is capped as before"
 
 
@@ -152,16 +161,17 @@ def test_a_stream_cut_by_our_cap_is_marked_and_not_kept_and_the_next_is_whole(si
     assert [step.action for step in records[1].stages if step.stage == "prompt"] == []
     assert records[0].usage.output_tokens == 64
     assert records[0].cost < records[1].cost
-    assert stage.figures.cut == length.cut == 1
+    assert stage.figures.cut == length.cuts == 1
     assert stage.figures.repeated == 0
 
 
 def test_a_cap_that_cut_grows_and_a_cut_answer_teaches_nothing():
     length = taught(chat())
-    capped = length.capped(chat())
+    capped, cap = length.capped(chat())
     before = length.plan(chat())
     length.learn(capped, answer(before, "length"))
-    assert length.must_repeat(capped, answer(before, "length")) is not None
+    length.cut(cap, streamed=False)
+    assert length.repeated == 1
     assert length.plan(chat()) >= 1.4 * before
     for _ in range(3):
         length.learn(chat(), answer(900))
@@ -191,3 +201,97 @@ def test_templates_are_bounded():
 def test_bad_options_are_named(options):
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         AnswerLength(**options)
+
+
+# ---- with other stages
+
+
+class Wordy(Twin):
+    """Answers with so many words, unless a cap forbids it."""
+
+    words = 40
+
+    async def complete(self, request):
+        self.requests.append(request)
+        cap = request.body.get("max_completion_tokens")
+        count = min(self.words, cap or self.words)
+        finish = "stop" if count == self.words else "length"
+        usage = Usage(input_tokens=20, output_tokens=count)
+        text = " ".join(["word"] * count)
+        return Response(text=text, model=request.model, usage=usage, finish_reason=finish, body=b'{"a":[1]}')
+
+
+class Marking:
+    """A stage that writes the body anew."""
+
+    name, policy = "marking", "1"
+
+    def prepare(self, request):
+        body = {**request.body, "user": "ann"}
+        return Prepared(msgspec.structs.replace(request, body=body), Step("marking", "marked"))
+
+    def again(self, request, response):
+        return None
+
+    def learn(self, request, response):
+        pass
+
+
+TIERS = ("mini", "mid", "big")
+PRICES = PriceBook({"mini": (0.1, 1), "mid": (1, 4), "big": (10, 30)})
+
+
+def cascade(**options):
+    tiers = [Tier(name, name) for name in TIERS]
+    return CostAwareRouter(tiers=tiers, prices=PRICES, budget_per_request=1.0, checks=[], **options)
+
+
+@pytest.mark.parametrize("way", ["blocking", "asyncio", "trio"])
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda stage: [stage],
+        lambda stage: [stage, Marking()],
+        lambda stage: [Marking(), stage],
+        lambda stage: [cascade(), stage],
+        lambda stage: [stage, cascade()],
+        lambda stage: [cascade(judge=lambda *_: 1.0), stage, Marking()],
+    ],
+)
+def test_what_our_cap_cut_off_is_asked_again_before_anybody_judges_it(way, around):
+    stage, provider = PromptOptimizer(None, length=AnswerLength(least=3)), Wordy()
+    stages = around(stage)
+    questions = [Request.chat(f"What about {number}?", system="Tell.", model="mini") for number in range(5)]
+    answered(way, provider, questions, stages=stages, prices=PRICES)
+    provider.words, before = 400, provider.calls
+    optimizer, (answer_,) = answered(
+        way, provider, [Request.chat("And?", system="Tell.", model="mini")], stages=stages, prices=PRICES
+    )
+    caps = [(one.model, one.body.get("max_completion_tokens")) for one in provider.requests[before:]]
+    assert caps == [("mini", 64), ("mini", None)]
+    assert (answer_.finish_reason, len(answer_.text.split())) == ("stop", 400)
+    (record,) = optimizer.ledger.records
+    assert record.usage.output_tokens == 464, "both are billed"
+    assert record.cost + record.avoided_cost == record.baseline_cost
+    assert stage.figures.repeated == 1
+
+
+def test_a_stronger_model_is_asked_without_the_cap_of_the_weaker():
+    stage, provider = PromptOptimizer(None, length=AnswerLength(least=3)), Wordy()
+    question = Request.chat("What about it?", system="Tell.", model="mini")
+    answered("blocking", provider, [question] * 5, stages=[stage], cache=ResponseCache(ttl_seconds=1e-9))
+    strict = cascade(judge=lambda question, answer, context: 0.0)
+    before = provider.calls
+    answered("blocking", provider, [question], stages=[strict, stage], prices=PRICES)
+    caps = [(one.model, one.body.get("max_completion_tokens")) for one in provider.requests[before:]]
+    assert caps == [("mini", 64), ("mid", None), ("big", None)]
+
+
+def test_shadow_mode_says_what_a_cap_would_have_cut():
+    stage, provider = PromptOptimizer(None, length=AnswerLength(least=3), shadow=True), Wordy()
+    questions = [Request.chat(f"What about {number}?", system="Tell.", model="mini") for number in range(5)]
+    answered("blocking", provider, questions, stages=[stage])
+    provider.words = 400
+    answered("blocking", provider, [Request.chat("And?", system="Tell.", model="mini")], stages=[stage])
+    assert all("max_completion_tokens" not in one.body for one in provider.requests)
+    assert stage.figures.repeated == 1

@@ -6,7 +6,7 @@ budgets). Rooms implement these protocols without importing anything of the pipe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -18,6 +18,37 @@ if TYPE_CHECKING:
     from resopt.types import Response
 
 
+CUT_OFF: Final = frozenset({"length", "max_tokens", "max_output_tokens", "incomplete"})
+"""Finish reasons of answers that a limit of tokens cut off."""
+
+
+class Cap(msgspec.Struct, frozen=True):
+    """A limit to the answer's length that a stage has set: it goes when it cuts, or when another model is asked.
+
+    Attributes:
+        stage: who set it.
+        field: where it stands in the body.
+        tokens: how long the answer may be.
+        own: what the caller had there; None for nothing.
+        template: what the stage knows the request by.
+    """
+
+    stage: str
+    field: str
+    tokens: int
+    own: Any = None
+    template: bytes = b""
+
+    def lifted(self, request: Request) -> Request:
+        """The request without it, where it still has it."""
+        if request.body.get(self.field) != self.tokens:
+            return request
+        body = {name: value for name, value in request.body.items() if name != self.field}
+        if self.own is not None:
+            body[self.field] = self.own
+        return msgspec.structs.replace(request, body=body)
+
+
 class Prepared(msgspec.Struct, frozen=True):
     """What a stage made of a request.
 
@@ -27,12 +58,16 @@ class Prepared(msgspec.Struct, frozen=True):
         step: the decision, for the trace.
         mechanism: to what the difference in price is put down, when another model is asked than the caller did.
         shortened: input tokens that are not sent.
+        replayed: how many of those are of earlier turns, or of what every call begins with.
+        cap: a limit to the answer's length that the caller did not set.
     """
 
     request: Request
     step: Step
     mechanism: str | None = None
     shortened: int = 0
+    replayed: int = 0
+    cap: Cap | None = None
 
 
 @runtime_checkable
@@ -104,6 +139,20 @@ class Weighing(Protocol):
             response: what came.
             gates: what every call that this takes must pass.
             blocking: whether the caller has no event loop; then nothing may suspend.
+        """
+        ...
+
+
+@runtime_checkable
+class Capping(Protocol):
+    """A stage that sets a `Cap`. What that cut off is asked for once more without it, before others judge it."""
+
+    def cut(self, request: Request, cap: Cap) -> Step:
+        """Take note that the cap cut an answer off, and say so; a stream cannot be asked for again.
+
+        Args:
+            request: what was sent.
+            cap: the limit.
         """
         ...
 

@@ -14,7 +14,7 @@ import msgspec
 
 from resopt.errors import ConfigurationError, ResoptError
 from resopt.gates import check_gates, enter, through
-from resopt.stage import Prepared, Stage, Varying, Watching, Weighed, Weighing
+from resopt.stage import CUT_OFF, Capping, Prepared, Stage, Varying, Watching, Weighed, Weighing
 from resopt.types import Billed, Detour, Request, Response, Step, Trace
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from resopt.accounts import Accounts
     from resopt.gates import Passes
-    from resopt.stage import Gate
+    from resopt.stage import Cap, Gate
 
 MOST_ATTEMPTS = 4
 """Calls for one answer at most, however often stages want to ask again."""
@@ -34,23 +34,35 @@ class Journey:
     Attributes:
         request: what is sent.
         steps: what the stages decided.
+        cap: a limit to the answer's length that a stage has set.
     """
 
-    __slots__ = ("also", "asked", "mechanism", "request", "shortened", "steps")
+    __slots__ = ("also", "asked", "cap", "mechanism", "replayed", "request", "shortened", "steps")
 
     def __init__(self, request: Request) -> None:
         self.asked = self.request = request
         self.steps: tuple[Step, ...] = ()
         self.mechanism: str | None = None
-        self.shortened = 0
+        self.shortened = self.replayed = 0
+        self.cap: Cap | None = None
         self.also: tuple[Billed, ...] = ()
 
     def take(self, prepared: Prepared) -> None:
         """Send what a stage made of it."""
+        other = prepared.request.model != self.request.model
         self.request = prepared.request
+        if self.cap is not None and other:  # what one model's answers need says nothing of another's
+            self.lift()
+        self.cap = prepared.cap or self.cap
         self.steps = (*self.steps, prepared.step)
         self.mechanism = prepared.mechanism or self.mechanism
         self.shortened += prepared.shortened
+        self.replayed += prepared.replayed
+
+    def lift(self) -> None:
+        """Send it without the limit that a stage has set."""
+        if self.cap is not None:
+            self.request, self.cap = self.cap.lifted(self.request), None
 
     def arrived(self, response: Response) -> Response:
         """The answer, which knows how the call differed from what was asked for, and what the stages did."""
@@ -60,6 +72,7 @@ class Journey:
             detour = Detour(
                 mechanism=self.mechanism or own.mechanism,
                 shortened=self.shortened + own.shortened,
+                replayed=self.replayed + own.replayed,
                 discount=own.discount,
                 also=(*self.also, *own.also),
             )
@@ -187,6 +200,7 @@ class Stages:
     def ended(self, journey: Journey, response: Response) -> None:
         """Let the stages take note of a stream that has ended, and say what there is to say of it."""
         self.learn(journey, response)
+        self._cut(journey, response)
         for stage in self._on(journey.asked):
             if isinstance(stage, Watching):
                 step = self._asked(stage.name, journey, stage.ended, journey.request, response)
@@ -194,6 +208,11 @@ class Stages:
 
     async def _again(self, journey: Journey, response: Response) -> bool:
         """Whether a stage wants to ask once more; then the journey has what."""
+        name = self._cut(journey, response)
+        if name is not None:
+            journey.also = (*journey.also, Billed(name, response.model, response.usage))
+            journey.lift()
+            return True
         for stage in self._on(journey.asked):
             if isinstance(stage, Weighing):
                 prepared = await self._weighed(stage, journey, response)
@@ -204,6 +223,17 @@ class Stages:
                 journey.take(prepared)
                 return True
         return False
+
+    def _cut(self, journey: Journey, response: Response) -> str | None:
+        """The stage whose limit has cut an answer off, which is told; None when none has."""
+        cap = journey.cap
+        if cap is None or response.finish_reason not in CUT_OFF or journey.request.body.get(cap.field) != cap.tokens:
+            return None
+        for stage in self._on(journey.asked):
+            if stage.name == cap.stage and isinstance(stage, Capping):
+                step = self._asked(stage.name, journey, stage.cut, journey.request, cap)
+                journey.steps = journey.steps if step is None else (*journey.steps, step)
+        return cap.stage
 
     async def _weighed(self, stage: Any, journey: Journey, response: Response) -> Prepared | None:
         try:

@@ -100,12 +100,15 @@ class Detour(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         mechanism: what chose another model than the one asked for (`route`); None when none did.
         shortened: input tokens of the caller's request that were not sent; negative when more were.
+        replayed: how many of those are of earlier turns, or of what every call begins with: where the provider read
+            from its prefix cache, it would have read them there too.
         discount: per cent off the list price, as for deferred work.
         also: further calls billed for this answer.
     """
 
     mechanism: str | None = None
     shortened: int = 0
+    replayed: int = 0
     discount: int = 0
     also: tuple[Billed, ...] = ()
 

@@ -30,14 +30,23 @@ def detoured(draw):
     request["detour"] = Detour(
         mechanism=draw(st.sampled_from([None, "route"])),
         shortened=draw(st.integers(0, 10**5)),
+        replayed=draw(st.integers(0, 10**5)),
         discount=draw(st.sampled_from([0, 0, 50])),
         also=tuple(draw(st.lists(billed, max_size=3))),
     )
     return request
 
 
-def longer(usage, tokens):
-    return msgspec.structs.replace(usage, input_tokens=usage.input_tokens + tokens)
+def longer(usage, detour):
+    """What was left out would have gone the way of the rest: read from the provider's cache, or written to it."""
+    replayed = min(detour.replayed, detour.shortened) if usage.cached_input_tokens else 0
+    fresh = detour.shortened - replayed if usage.cache_write_tokens else 0
+    return msgspec.structs.replace(
+        usage,
+        input_tokens=usage.input_tokens + detour.shortened,
+        cached_input_tokens=usage.cached_input_tokens + replayed,
+        cache_write_tokens=usage.cache_write_tokens + fresh,
+    )
 
 
 def priced(name, other, usage):
@@ -53,7 +62,7 @@ def parts(request):
     served = request["served_model"] or asked
     saved = request["outcome"] in SAVED
     routed = detour.mechanism is not None and not saved
-    whole = priced(asked, None if routed else request["served_model"], usage and longer(usage, detour.shortened))
+    whole = priced(asked, None if routed else request["served_model"], usage and longer(usage, detour))
     further = [(call.mechanism, priced(call.model, None, call.usage)) for call in detour.also]
     if whole is None or any(cost is None for _, cost in further):
         return None, whole, {}

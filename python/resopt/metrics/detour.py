@@ -40,7 +40,7 @@ def detoured(
         usage: the tokens of the answer.
         detour: what was different.
     """
-    whole = price(model, served_model if saved or mechanism is None else None, longer(usage, detour.shortened))
+    whole = price(model, served_model if saved or mechanism is None else None, longer(usage, detour))
     if whole is None:
         return None, None, ()
     further = [(call.mechanism, price(call.model, None, call.usage)) for call in detour.also]
@@ -81,11 +81,22 @@ def _less(before: int | None, after: int | None) -> int | None:
     return None if before is None or after is None else before - after
 
 
-def longer(usage: Usage | None, tokens: int) -> Usage | None:
-    """The usage with so many more input tokens."""
-    if usage is None or not tokens:
+def longer(usage: Usage | None, detour: Detour) -> Usage | None:
+    """The usage of the caller's own request.
+
+    What was taken out would have been read from the provider's prefix cache, or written to it, as the rest was.
+    """
+    if usage is None or not detour.shortened:
         return usage
-    return msgspec.structs.replace(usage, input_tokens=max(0, usage.input_tokens + tokens))
+    replayed = min(max(detour.replayed, 0), max(detour.shortened, 0))
+    read = replayed if usage.cached_input_tokens else 0
+    written = max(0, detour.shortened - read) if usage.cache_write_tokens else 0
+    return msgspec.structs.replace(
+        usage,
+        input_tokens=max(0, usage.input_tokens + detour.shortened),
+        cached_input_tokens=usage.cached_input_tokens + read,
+        cache_write_tokens=usage.cache_write_tokens + written,
+    )
 
 
 def used(saved: bool, usage: Usage | None, detour: Detour) -> tuple[Usage, Usage]:  # noqa: FBT001

@@ -14,12 +14,13 @@ import math
 import re
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from resopt._core import Sketch
 from resopt.errors import ConfigurationError
+from resopt.stage import CUT_OFF, Cap
 
 if TYPE_CHECKING:
     from resopt.types import Request, Response
@@ -31,11 +32,9 @@ _FIELDS = {
 }
 """Where each shape says how long an answer may be; the first is the one we set."""
 
-_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "incomplete"})
 _LEAST_CAP = 64
 _DIGITS = re.compile(r"\d+")
 _TEMPLATES = 4096
-_PENDING = 4096
 
 _STREAM_EVIDENCE = 4
 """By how much more answers a template must have had before its streams are capped."""
@@ -73,7 +72,7 @@ class AnswerLength:
 
     Attributes:
         repeated: answers asked for once more because our cap had cut them off.
-        cut: streams that our cap cut off.
+        cuts: streams that our cap cut off.
 
     Raises:
         ConfigurationError: an argument is of the wrong type or out of range.
@@ -90,9 +89,8 @@ class AnswerLength:
             raise ConfigurationError(f"streams must be a bool, not {type(streams).__name__}")
         self.quantile, self.head_room, self.least = float(quantile), float(head_room), least
         self.streams = streams
-        self.repeated = self.cut = 0
+        self.repeated = self.cuts = 0
         self._templates: OrderedDict[bytes, _Template] = OrderedDict()
-        self._sent: OrderedDict[int, tuple[dict[str, Any], dict[str, Any]]] = OrderedDict()
         self._lock = threading.Lock()
 
     def plan(self, request: Request) -> int | None:
@@ -117,65 +115,44 @@ class AnswerLength:
         own = _own_cap(request)
         return None if own is not None and (own <= cap or not request.api.startswith("anthropic")) else cap
 
-    def capped(self, request: Request) -> Request:
-        """The request with its cap, or the request itself where it gets none."""
-        cap = self.plan(request)
-        if cap is None:
-            return request
-        body = {**request.body, _FIELDS[request.api][0]: cap}
+    def capped(self, request: Request, stage: str = "prompt") -> tuple[Request, Cap | None]:
+        """The request with its cap, and that; the request itself and None where it gets none."""
+        tokens = self.plan(request)
+        if tokens is None:
+            return request, None
+        field = _FIELDS[request.api][0]
+        cap = Cap(stage, field, tokens, request.body.get(field), _template_of(request))
+        return msgspec.structs.replace(request, body={**request.body, field: tokens}), cap
+
+    def cut(self, cap: Cap, *, streamed: bool) -> None:
+        """Take note that a cap was too low: the next leaves more room; a template's streams have none from then on."""
         with self._lock:
-            self._sent[id(body)] = (body, request.body)
-            while len(self._sent) > _PENDING:
-                self._sent.popitem(last=False)
-        return msgspec.structs.replace(request, body=body)
-
-    def must_repeat(self, request: Request, response: Response) -> Request | None:
-        """The request to send once more, without our cap, when that cut its answer off; None when the answer will do.
-
-        Args:
-            request: what was sent, as `capped` made it.
-            response: what came.
-        """
-        if response.finish_reason not in _CUT:
-            return None
-        with self._lock:
-            sent = self._sent.pop(id(request.body), None)
-            if sent is None or sent[0] is not request.body:
-                return None
-            self.repeated += 1
-            template = self._templates.get(_template_of(request))
-            if template is not None:
-                template.room = min(template.room * 1.5, 100.0)
-        return msgspec.structs.replace(request, body=sent[1])
-
-    def has_cut(self, request: Request, response: Response) -> bool:
-        """Whether our cap has cut a stream off; its template's streams have none from then on.
-
-        Args:
-            request: what was sent, as `capped` made it.
-            response: what came.
-        """
-        if response.finish_reason not in _CUT or not request.body.get("stream"):
-            return False
-        with self._lock:
-            sent = self._sent.pop(id(request.body), None)
-            if sent is None or sent[0] is not request.body:
-                return False
-            self.cut += 1
-            template = self._templates.get(_template_of(request))
-            if template is not None:
+            template = self._templates.get(cap.template)
+            self.cuts += streamed
+            self.repeated += not streamed
+            if template is not None and streamed:
                 template.spares_streams = True
-        return True
+            elif template is not None:
+                template.room = min(template.room * 1.5, 100.0)
+
+    def watch(self, request: Request, response: Response) -> None:
+        """As `learn`, for answers that had no cap: count those that would have been cut off."""
+        tokens = self.plan(request)
+        if tokens is not None and response.usage is not None and response.usage.output_tokens > tokens:
+            with self._lock:
+                streamed = bool(request.body.get("stream"))
+                self.cuts += streamed
+                self.repeated += not streamed
+        self.learn(request, response)
 
     def learn(self, request: Request, response: Response) -> None:
         """Take note of an answer's length; one that was cut off says nothing of it."""
         if request.api not in _FIELDS:
             return
-        if response.finish_reason in _CUT or response.usage is None:
+        if response.finish_reason in CUT_OFF or response.usage is None:
             return
         key = _template_of(request)
         with self._lock:
-            self._sent.pop(id(request.body), None)
             template = self._templates.pop(key, None) or _Template(self.head_room)
             self._templates[key] = template
             while len(self._templates) > _TEMPLATES:

@@ -21,7 +21,7 @@ from resopt.prompt.entering import LEAST_MATERIAL, Shortened, Texts
 from resopt.prompt.length import AnswerLength
 from resopt.prompt.optimizer import KEPT_EXAMPLES, LEVELS, Level, check_markers, optimize_prompt
 from resopt.prompt.prefix import PrefixPlanner, steady
-from resopt.stage import Prepared
+from resopt.stage import Cap, Prepared
 from resopt.types import Request, Step
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class PromptFigures(msgspec.Struct, frozen=True):
         tokens_saved: tokens that were not sent.
         by_rule: tokens by rule, most first.
         left_alone: texts that were left because a provider may have them in its prefix cache.
-        repeated: answers asked for once more because our cap had cut them off.
-        cut: streams that our cap cut off, where `AnswerLength(streams=True)` allows that.
+        repeated: answers asked for once more because our cap had cut them off; in shadow mode, that would have been.
+        cut: streams that our cap cut off, where `AnswerLength(streams=True)` allows that; in shadow mode, would have.
         failed: requests sent as they were because something went wrong here.
     """
 
@@ -148,7 +148,7 @@ class PromptOptimizer:
             by_rule=rules,
             left_alone=counts.get("left", 0),
             repeated=0 if self.length is None else self.length.repeated,
-            cut=0 if self.length is None else self.length.cut,
+            cut=0 if self.length is None else self.length.cuts,
             failed=counts.get("failed", 0),
         )
 
@@ -167,26 +167,30 @@ class PromptOptimizer:
                 self._counts["failed"] += 1
             return Prepared(request, Step(self.name, "failed", f"{type(error).__name__}: {error}"))
 
-    def again(self, request: Request, response: Response) -> Prepared | None:
-        """The request without our cap, when that cut the answer off."""
-        uncapped = None if self.length is None else self.length.must_repeat(request, response)
-        if uncapped is None:
-            return None
-        return Prepared(uncapped, Step(self.name, "repeated", "our cap cut the answer off: asked once more without it"))
+    def again(self, request: Request, response: Response) -> Prepared | None:  # noqa: ARG002
+        """None: what our cap cut off is asked for again by way of `cut`."""
+        return None
 
-    def ended(self, request: Request, response: Response) -> Step | None:
-        """That our cap cut a stream off: it cannot be asked for again, and what was read must not pass for whole."""
-        if self.length is None or not self.length.has_cut(request, response):
-            return None
-        return Step(self.name, "cut", "our cap cut this stream off: streams of this template are not capped again")
+    def cut(self, request: Request, cap: Cap) -> Step:
+        """That our cap cut an answer off. A stream cannot be asked for again, and must not pass for whole."""
+        streamed = bool(request.body.get("stream"))
+        if self.length is not None:
+            self.length.cut(cap, streamed=streamed)
+        if streamed:
+            return Step(self.name, "cut", "our cap cut this stream off: streams of this template are not capped again")
+        return Step(self.name, "repeated", "our cap cut the answer off: asked once more without it")
 
     def learn(self, request: Request, response: Response) -> None:
-        """Take note of how long the answer was."""
-        if self.length is not None and not self.shadow:
+        """Take note of how long the answer was; in shadow mode, of whether a cap would have cut it too."""
+        if self.length is None:
+            return
+        if self.shadow:
+            self.length.watch(request, response)
+        else:
             self.length.learn(request, response)
 
     def _prepared(self, request: Request) -> Prepared | None:
-        texts, (tokens, saved), rules, notes = self._shortened(request)
+        texts, (tokens, saved, replayed), rules, notes = self._shortened(request)
         with self._lock:
             self._counts["requests"] += 1
             self._counts["left"] += len(notes)
@@ -202,16 +206,17 @@ class PromptOptimizer:
         if self.prefix_cache:
             body = steady(body, request.api, self._head_tokens(body, request))
         sent = request if body is request.body else msgspec.structs.replace(request, body=body)
-        capped = sent if self.length is None else self.length.capped(sent)
+        capped, cap = (sent, None) if self.length is None else self.length.capped(sent, self.name)
         if capped is request and not notes:
             return None
         action = (
             "shortened" if texts else "capped" if capped is not sent else "marked" if sent is not request else "left"
         )
-        return Prepared(capped, Step(self.name, action, _reason(saved, rules, notes)), shortened=saved)
+        step = Step(self.name, action, _reason(saved, rules, notes))
+        return Prepared(capped, step, shortened=saved, replayed=replayed, cap=cap)
 
-    def _shortened(self, request: Request) -> tuple[dict[Any, str], tuple[int, int], Counter[str], list[str]]:
-        """New texts by place, tokens before and saved, which rules saved them, and what was left alone and why."""
+    def _shortened(self, request: Request) -> tuple[dict[Any, str], tuple[int, int, int], Counter[str], list[str]]:
+        """New texts by place; tokens before, saved, and of those replayed; which rules saved them; what was left."""
         every = spots(request.body, request.api)
         asked = _questions(every)
         texts: dict[Any, str] = {}
@@ -236,13 +241,15 @@ class PromptOptimizer:
                 continue
             behind += done.before
             rest.append((spot, done))
-        saved = 0
+        saved = replayed = 0
+        newest = max((spot.turn for spot in every), default=0)
         for spot, done in (*done_head, *rest):
             if done.text != spot.text:
                 texts[spot.place] = done.text
                 saved += done.before - done.after
+                replayed += done.before - done.after if spot.kind == "head" or spot.turn < newest else 0
                 rules.update(done.rules)
-        return texts, (behind, saved), rules, notes
+        return texts, (behind, saved, replayed), rules, notes
 
     def _tools_tokens(self, request: Request) -> int:
         text = tools_text(request.body, lambda tools: msgspec.json.encode(tools, enc_hook=repr))
