@@ -19,6 +19,7 @@ import msgspec
 from resopt.errors import CacheMissError
 from resopt.flight import Landed
 from resopt.types import Request, Response, Step, Usage
+from resopt.wrap.metering import let_through
 from resopt.wrap.objects import mark
 
 if TYPE_CHECKING:
@@ -175,7 +176,8 @@ class Batch:
             passes = await self._pipeline.stages.enter(request)
             began = perf_counter()
             try:
-                made = await create(**self._asked.arguments(request))
+                with let_through(self._pipeline):
+                    made = await create(**self._asked.arguments(request))
             except BaseException as error:
                 passes.settle(None, error)
                 raise

@@ -9,12 +9,14 @@ from __future__ import annotations
 import weakref
 from datetime import timedelta
 from functools import cache as once
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from resopt.errors import ConfigurationError, MissingExtraError
 from resopt.sync import drive
 from resopt.wrap.bodies import whole_reply
+from resopt.wrap.calls import in_blocking
 from resopt.wrap.credentials import Identity, namespace_below
 from resopt.wrap.hook import Exchange, Hook, module_of
 from resopt.wrap.wire import api_of, form_of
@@ -75,7 +77,7 @@ class _Face:
         """Answer one attempt of a blocking client."""
         call = self._blocking.call(request, call_next)
         if call is None:
-            return call_next(request)
+            return drive(self._blocking.passed(request, in_blocking(call_next)))
 
         async def ask() -> Any:
             return call_next(request)
@@ -89,7 +91,7 @@ class _Face:
         """Answer one attempt of an async client."""
         call = self._async.call(request, call_next)
         if call is None:
-            return await call_next(request)
+            return await self._async.passed(request, call_next)
 
         async def ask() -> Any:
             return await call_next(request)
@@ -109,7 +111,7 @@ class _Side:
         self._streams: dict[str, Streams] = {}
 
     def call(self, request: Any, call_next: Any) -> _Call | None:
-        """The request for an answer that is to be answered here; None when it must pass through."""
+        """The request for an answer that is to be answered here; None when it is to pass."""
         options = request.options
         found = api_of(options.method, options.url.partition("?")[0], lambda: _body(options))
         if found is None:
@@ -134,6 +136,20 @@ class _Side:
         if streams is None:
             streams = self._streams.setdefault(module.__name__, self.hook.streams(module))
         return _Call(self, client, module, streams, request, self.hook.exchange(api, body, namespace))
+
+    async def passed(self, request: Any, call_next: Callable[[Any], Any]) -> Any:
+        """What comes of an attempt that is not answered here; where it costs money it passes the gates.
+
+        Raises:
+            ResoptError: a gate is closed to it. The library hands that on, and does not try again.
+        """
+        options = request.options
+        metering = self.hook.metering(options.method, options.url.partition("?")[0], partial(_body, options))
+        if metering is None:
+            return await call_next(request)
+        sent = await metering.call(partial(call_next, request))
+        metering.watch(module_of(sent.http_response), sent.http_response)
+        return sent
 
 
 class _Call:

@@ -16,7 +16,7 @@ from resopt.optimizer import AsyncOptimizer
 from resopt.streaming import Streams
 from resopt.sync import Optimizer
 from resopt.wrap.door import Door, response_of
-from resopt.wrap.graft import graft
+from resopt.wrap.graft import Client, graft
 from resopt.wrap.options import check_pace
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def wrap(
     )
     pipeline = optimizer.pipeline if isinstance(optimizer, Optimizer) else optimizer
     streams = Streams(pipeline, ThreadReading if blocking else TaskReading)
-    wrapped: C = graft(client, Door(optimizer, streams, client, pace), _branches(library, blocking=blocking))
+    door = Door(optimizer, streams, client, pace)
+    wrapped: C = graft(client, door, _branches(library, blocking=blocking), _face(pipeline, blocking=blocking))
     return wrapped
 
 
@@ -124,6 +125,15 @@ def _branches(library: str, *, blocking: bool) -> Mapping[str, Any]:
     resources = import_module(f"resopt.wrap.{library}")
     branches: Mapping[str, Any] = resources.BLOCKING if blocking else resources.ASYNC
     return branches
+
+
+def _face(pipeline: AsyncOptimizer, *, blocking: bool) -> type[Client]:
+    """What stands before the client's class; only where there are gates does it look at each request."""
+    if not pipeline.stages.gates:
+        return Client
+    from resopt.wrap.gated import AsyncGatedClient, GatedClient
+
+    return GatedClient if blocking else AsyncGatedClient
 
 
 _RESOURCES = {"openai.chat": "chat.completions", "openai.responses": "responses", "anthropic.messages": "messages"}
