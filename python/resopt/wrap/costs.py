@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 _PRICED: Final = tuple(
     (re.compile(rf"{path}\Z"), api, frozenset(fields.split()))
     for path, api, fields in (
-        ("/chat/completions", "openai.chat", "messages"),
-        ("/completions", "openai.completions", "prompt"),
-        ("/embeddings", "openai.embeddings", "input"),
+        ("/chat/completions", "openai.chat", "messages model"),
+        ("/completions", "openai.completions", "prompt model"),
+        ("/embeddings", "openai.embeddings", "input model"),
         ("/responses", "openai.responses", "input prompt model"),
         ("/threads/.+/messages", "", ""),  # a message put there asks nobody
         ("/messages", "anthropic.messages", "messages"),
@@ -61,7 +61,9 @@ def priced(method: str, path: str, read: Callable[[], Any]) -> tuple[str, dict[s
     for end, api, fields in _PRICED:
         if end.search(path):
             body = read() if api else {}
-            if not isinstance(body, dict):
+            if body is None:
                 return UNBOUNDED, {}
-            return None if not api or (fields and fields.isdisjoint(body)) else (api, body)
+            if not api or not isinstance(body, dict) or (fields and fields.isdisjoint(body)):
+                return None
+            return api, body
     return None

@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 class GatedClient(Client):
     """What stands before a blocking client's class."""
 
-    def request(self, *how: Any, **more: Any) -> Any:
+    def request(self, cast_to: Any, options: Any, **how: Any) -> Any:
         """As the client library's own, past the gates."""
-        ask = partial(super().request, *how, **more)  # type: ignore[misc]
-        metering = _metering(self, *how, **more)
+        ask = partial(super().request, cast_to, options, **how)  # type: ignore[misc]
+        metering = _metering(self, options)
         return ask() if metering is None else drive(_passed(metering, in_blocking(ask)))
 
 
 class AsyncGatedClient(Client):
     """The same for an async client."""
 
-    async def request(self, *how: Any, **more: Any) -> Any:
+    async def request(self, cast_to: Any, options: Any, **how: Any) -> Any:
         """As the client library's own, past the gates."""
-        ask = partial(super().request, *how, **more)  # type: ignore[misc]
-        metering = _metering(self, *how, **more)
+        ask = partial(super().request, cast_to, options, **how)  # type: ignore[misc]
+        metering = _metering(self, options)
         return await (ask() if metering is None else _passed(metering, ask))
 
 
-def _metering(client: Client, _: Any, options: Any, **__: Any) -> Metering | None:
+def _metering(client: Client, options: Any) -> Metering | None:
     """What passes the gates with a request; None where it need not, or has."""
     pipeline = client._resopt_door.pipeline  # noqa: SLF001 - put there by `graft`
     if is_let_through(pipeline):

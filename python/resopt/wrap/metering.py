@@ -79,11 +79,8 @@ class Metering:
 
     def came(self, content: bytes | None) -> None:
         """The call came to an answer, which has been read; None for one that does not say what it cost."""
-        seconds = perf_counter() - self._sent_at
-        try:
-            self._settle(None if content is None or self._unbounded else self._dialect.read(content, seconds))
-        except UnusableReplyError:
-            self._settle(None)
+        told = content is not None and not self._unbounded
+        self._settle(self._told(lambda: content or b"") if told else None)
 
     def watch(self, module: Any, reply: Any) -> None:
         """The call came to an HTTP reply, which says what it cost when it is read."""
@@ -100,17 +97,23 @@ class Metering:
         self, decode: Any, head: Head, chunks: Sequence[bytes], *, whole: bool, error: BaseException | None
     ) -> None:
         """The reply has been read, to its end or not."""
-        seconds = perf_counter() - self._sent_at
-        try:
-            content = Exchanges(self._dialect, decode).assemble([write_head(head), *chunks])
-            response = self._dialect.read(content, seconds)
-        except UnusableReplyError:
-            if whole:
-                self._settle(None)
-            else:  # who leaves before the end may be billed for all of it
-                self._fail(GeneratorExit() if error is None else error)
+        exchanges = Exchanges(self._dialect, decode)
+        response = self._told(lambda: exchanges.assemble([write_head(head), *chunks]))
+        if response is None and not whole:  # who leaves before the end may be billed for all of it
+            self._fail(GeneratorExit() if error is None else error)
         else:
             self._settle(response)
+
+    def _told(self, content: Callable[[], bytes]) -> Response | None:
+        """What a reply says; None when that is nothing, or nothing that can be read."""
+        seconds = perf_counter() - self._sent_at
+        try:
+            return self._dialect.read(content(), seconds)
+        except UnusableReplyError:
+            return None
+        except Exception as failure:  # noqa: BLE001 - invariant 8: the reply is the caller's, whatever we make of it
+            self._pipeline.accounts.skip("metering", failure)
+            return None
 
     @property
     def _unbounded(self) -> bool:

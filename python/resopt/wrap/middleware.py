@@ -51,7 +51,8 @@ def middleware(
         prices: a `PriceBook`, or a mapping of model to (input, output) dollars per million tokens.
         ledger: where records go; a new one with `prices` when None.
         gates: what every call upstream must pass, as for `SyncTransport`: what is sent stays as it is, so a limit that
-            says `degrade` rejects. Put the middleware last then, that each attempt of the others passes them.
+            says `degrade` rejects. Put the middleware last then, that each attempt of the others passes them. What is
+            not kept but costs money (batches, clients of other clouds) is turned away by the gate's own error.
         replay_pace: seconds between the events of a stream that is served from memory; 0 sends them at once.
 
     Raises:

@@ -117,10 +117,11 @@ class SyncTransport(Transport):
         prices: a `PriceBook`, or a mapping of model to (input, output) dollars per million tokens.
         ledger: where records go; a new one with `prices` when None.
         gates: what every call upstream must pass, in this order (`resopt.stage.Gate`): a `Budget`, `Limits`. Streams,
-            embeddings and each retry of a client library pass them too. What a transport sends is what its client
-            wrote, so a limit that says `degrade` rejects here. Who is turned away gets a reply of status 429 that tells
-            client libraries not to try again; so does a request for an answer whose body is sent piece by piece, for
-            nobody can say what it costs.
+            each retry of a client library and what costs money without being kept (embeddings, images, audio, batches,
+            …: `resopt/wrap/costs.py`) pass them too. What a transport sends is what its client wrote, so a limit that
+            says `degrade` rejects here. Who is turned away gets a reply of status 429 that tells client libraries not
+            to try again; from a budget without `unknown` so does what has no worst case, such as a request for an
+            answer whose body is sent piece by piece.
         replay_pace: seconds between the events of a stream that is served from memory; 0 sends them at once.
 
     Raises:

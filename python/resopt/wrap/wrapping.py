@@ -57,7 +57,7 @@ def wrap(
 
     Covered: `chat.completions.create`, `.parse` and `.stream`, `responses.create`, `.parse` and `.stream`,
     `embeddings.create` of OpenAI's clients; `messages.create`, `.parse` and `.stream` of Anthropic's. Everything else
-    passes through. Retries, timeouts and errors are the client's own.
+    passes through, though past the gates where it costs money. Retries, timeouts and errors are the client's own.
 
     Args:
         client: an `openai.OpenAI`, `AsyncOpenAI`, `anthropic.Anthropic`, `AsyncAnthropic` or one of a subclass. It
@@ -67,7 +67,8 @@ def wrap(
         prices: a `PriceBook`, or a mapping of model to (input, output) dollars per million tokens.
         ledger: where records go; a new one with `prices` when None.
         stages: what may change what is sent upstream, in this order (`resopt.stage.Stage`); not for embeddings.
-        gates: what every call upstream must pass, in this order (`resopt.stage.Gate`).
+        gates: what every call upstream that costs money must pass, in this order (`resopt.stage.Gate`), raw replies and
+            what is not covered included (images, audio, batches, …), but for WebSockets.
         rollout: for which share of users stages are on.
         experiments: what is tried out, as for `AsyncOptimizer`.
         quality: collects feedback (`client.resopt.feedback(…)`), with guardrails if any.
