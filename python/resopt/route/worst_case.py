@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from resopt.types import Request
 
+UNBOUNDED: Final = "http.unbounded"
+"""The API of a request of which all that is known is that it costs money."""
+
 IMAGE_TOKENS: Final = 50_000
 """More than any model charges for one image (gpt-4o-mini in high detail: up to 48,169)."""
 
@@ -29,6 +32,9 @@ TOOL_TOKENS: Final = 1_000
 
 TEMPLATE_TOKENS: Final = 32
 """What stands around the messages as a whole."""
+
+COMPLETION_TOKENS: Final = 16
+"""How long a legacy completion is that sets no limit (`max_tokens`), by the API's own default."""
 
 _LIMITS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 _COUNTS: Final = ("n", "best_of")
@@ -50,7 +56,7 @@ def worst_usage(
         output_tokens: the longest answer of a model, for requests that set no limit; by model, or one for all.
         count: an exact counter of the input; the bytes of the body when None.
     """
-    if state_of(request):
+    if request.api == UNBOUNDED or state_of(request):
         return None
     body = request.body
     parts = _media(body)
@@ -64,8 +70,30 @@ def worst_usage(
         bound += TEMPLATE_TOKENS + IMAGE_TOKENS * parts + (TOOL_TOKENS if body.get("tools") else 0)
     else:
         bound = count(request)
-    output = 0 if request.api == "openai.embeddings" else _output(body, request.model, output_tokens)
+    output = _answers(request, output_tokens)
     return None if output is None else Usage(input_tokens=bound, output_tokens=output)
+
+
+def _answers(request: Request, longest: int | Mapping[str, int]) -> int | None:
+    """Tokens of all that one call brings."""
+    if request.api == "openai.embeddings":
+        return 0
+    if request.api != "openai.completions":
+        return _output(request.body, request.model, longest)
+    body = {**request.body}
+    if body.get("max_tokens") is None:
+        body["max_tokens"] = COMPLETION_TOKENS
+    prompts, output = _prompts(body.get("prompt")), _output(body, request.model, longest)
+    return None if prompts is None or output is None else prompts * output
+
+
+def _prompts(given: object) -> int | None:
+    """How many prompts a legacy completion is of: a text, token ids, or a list of such; None when it is none."""
+    if given is None or isinstance(given, str):
+        return 1
+    if not isinstance(given, list | tuple):
+        return None
+    return 1 if all(type(one) is int for one in given) else len(given)
 
 
 def _output(body: Mapping[str, Any], model: str, longest: int | Mapping[str, int]) -> int | None:

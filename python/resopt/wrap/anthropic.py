@@ -2,7 +2,8 @@
 
 `create`, `parse` and `stream` of the library all end in one call of their resource's `_post`, with the whole body and
 all headers made; that call is answered here. So what they do besides (formats, warnings, timeouts, helpers around
-streams) is the library's own doing on a hit as well. Raw replies and all other paths pass by.
+streams) is the library's own doing on a hit as well. Raw replies and all other paths pass by; where there are gates,
+those are held by `gated.py`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from resopt.providers.dialect import dialect_of
 from resopt.sync import drive
 from resopt.wrap.door import Asked, Door, response_of
+from resopt.wrap.metering import let_through
 from resopt.wrap.objects import Kinds, Moulds, mark
 from resopt.wrap.streams import AsyncRecording, Recording, stream_class
 
@@ -60,7 +61,8 @@ class Method:
 
         async def upstream(request: Request) -> Response:
             began = perf_counter()
-            made = await create(**asked.arguments(request))
+            with let_through(door.pipeline):
+                made = await create(**asked.arguments(request))
             mine.append((made, response_of(request, made, perf_counter() - began)))
             return mine[-1][1]
 
@@ -82,7 +84,8 @@ class Method:
         recording: type[Recording | AsyncRecording],
     ) -> Any:
         async def upstream(request: Request) -> Recording | AsyncRecording:
-            return recording(await create(**asked.arguments(request)))
+            with let_through(door.pipeline):
+                return recording(await create(**asked.arguments(request)))
 
         passage: Any = door.streams.recall(asked.request, asked.started, asked.key)
         if passage is None:
@@ -102,7 +105,7 @@ class Method:
 def in_blocking(create: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     """A blocking method as a coroutine function that never suspends."""
 
-    async def made(**arguments: Any) -> Any:
-        return create(**arguments)
+    async def made(*given: Any, **arguments: Any) -> Any:
+        return create(*given, **arguments)
 
     return made

@@ -20,6 +20,7 @@ from resopt.errors import CacheMissError
 from resopt.flight import Landed
 from resopt.gates import making
 from resopt.types import Request, Response, Step, Usage
+from resopt.wrap.metering import let_through
 from resopt.wrap.objects import mark
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class Batch:
             passes = await stages.enter(request)
             began = perf_counter()
             try:
-                with making(stages.gates, request, self._pipeline.accounts.skip):
+                with making(stages.gates, request, self._pipeline.accounts.skip), let_through(self._pipeline):
                     made = await create(**self._asked.arguments(request))
             except BaseException as error:
                 passes.settle(None, error)

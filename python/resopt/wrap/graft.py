@@ -39,13 +39,14 @@ may be somebody else's. Addresses, headers and parameters are compared by themse
 _classes: dict[tuple[type, type], type] = {}
 
 
-def graft(client: Any, door: Door, branches: Mapping[str, Any]) -> Any:
+def graft(client: Any, door: Door, branches: Mapping[str, Any], face: type[Client]) -> Any:
     """A wrapped copy of a client.
 
     Args:
         client: the client; it stays as it is. The two share connections.
         door: the copy's way into the pipeline.
         branches: by name of a resource the class to put before its own, or the branches below it.
+        face: the class to put before the client's own.
     """
     grafted = copy.copy(client)
     for name, value in vars(client).items():  # resources made so far call the bare client
@@ -53,7 +54,7 @@ def graft(client: Any, door: Door, branches: Mapping[str, Any]) -> Any:
             del grafted.__dict__[name]
     base = type(client)
     members = _members(base, branches)
-    grafted.__class__ = _class(base, _Client, members)
+    grafted.__class__ = _class(base, face, members)
     grafted.__dict__["_resopt_door"] = door.beside(grafted)
     return grafted
 
@@ -64,7 +65,7 @@ def door_of(resource: Any) -> Door:
     return door
 
 
-class _Client:
+class Client:
     """What stands before a client's class."""
 
     _resopt_door: Door

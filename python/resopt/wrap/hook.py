@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,16 +22,16 @@ from resopt.passage import Passage, Replay
 from resopt.streaming import Streams
 from resopt.sync import Optimizer
 from resopt.types import NO_TRACE, Request, Response, Scope
-from resopt.wrap.bodies import AsyncSource, Source, body_class, whole_reply
+from resopt.wrap.bodies import AsyncSource, Source, body_class, decoded
+from resopt.wrap.costs import priced
 from resopt.wrap.door import user_of
+from resopt.wrap.metering import Metering
 from resopt.wrap.options import check_pace, current
 from resopt.wrap.wire import (
     NO_SUCH_ANSWER,
     Head,
     RefusedError,
-    embedded,
     exchanges_of,
-    is_metered,
     read_head,
     served,
     turned_away,
@@ -48,10 +48,6 @@ if TYPE_CHECKING:
 
 GENERATIONS = ("httpx2", "httpx")
 """The HTTP libraries, newest first."""
-
-_UNREAD: Final = "http.unread"
-_PASSING: Final = frozenset({"openai.embeddings", _UNREAD})
-"""What is not kept here, and only passes the gates."""
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -81,7 +77,6 @@ class Hook:
 
     Attributes:
         resopt: the optimizer.
-        metered: whether there are gates, which what only costs money must pass too.
     """
 
     def __init__(
@@ -97,13 +92,13 @@ class Hook:
         self._pace = check_pace(replay_pace)
         kind = Optimizer if blocking else AsyncOptimizer
         self.resopt = kind(_Below(), cache=cache, prices=prices, ledger=ledger, gates=gates)
-        self.metered = bool(gates)
+        self._metered = bool(gates)
         self._pipeline = self.resopt if isinstance(self.resopt, AsyncOptimizer) else self.resopt.pipeline
         self._blocking = blocking
 
     def streams(self, module: ModuleType) -> Streams:
         """The exchanges of one HTTP library."""
-        dialect = partial(exchanges_of, decode=partial(_decoded, module))
+        dialect = partial(exchanges_of, decode=partial(decoded, module))
         return Streams(self._pipeline, ThreadReading if self._blocking else TaskReading, dialect)
 
     def exchange(self, api: str, body: dict[str, Any], namespace: Callable[[str | None], str]) -> Exchange:
@@ -124,8 +119,6 @@ class Hook:
             ttl=given.ttl,
             cache=given.cache,
         )
-        if api in _PASSING:
-            return Exchange(msgspec.structs.replace(request, cache="bypass"), None, started)
         try:
             key = None if given.cache == "bypass" else self._pipeline.cache.key(request)
         except UnkeyableError as error:  # what works without resopt must work with it
@@ -133,15 +126,16 @@ class Hook:
             request, key = msgspec.structs.replace(request, cache="bypass"), None
         return Exchange(request, key, started)
 
-    def unread(self, method: str, path: str) -> Exchange | None:
-        """A request whose body nobody has seen: where it costs money, the gates are to say whether it may pass."""
-        if not self.metered or not is_metered(method, path):
-            return None
-        given = current.get()
-        scope = Scope(tenant=given.tenant, user=given.user)
-        return Exchange(
-            Request(body={}, api=_UNREAD, scope=scope, tags=given.tags, cache="bypass"), None, perf_counter()
-        )
+    def metering(self, method: str, path: str, read: Callable[[], Any]) -> Metering | None:
+        """What passes the gates with a request to which no answer is kept; None where it need not.
+
+        Args:
+            method: of the request.
+            path: of its URL.
+            read: gives the body, decoded; None when nobody has seen it.
+        """
+        found = priced(method, path, read) if self._metered else None
+        return None if found is None else Metering(self._pipeline, *found)
 
     def skip(self, stage: str, error: Exception) -> None:
         """Count what could not be done; the request goes on without it."""
@@ -155,8 +149,6 @@ class Hook:
         send: Callable[[], Awaitable[Any]],
     ) -> Any:
         """A response to an exchange: of memory, of one that is in the air, or by `send()`."""
-        if exchange.request.api in _PASSING:
-            return await self._passed(module, exchange, send)
         mine: list[Any] = []
         source = Source if self._blocking else AsyncSource
 
@@ -187,28 +179,14 @@ class Hook:
         extensions["resopt"] = passage
         return module.Response(head.status, headers=headers, extensions=extensions, stream=self._body(module, passage))
 
-    async def _passed(self, module: ModuleType, exchange: Exchange, send: Callable[[], Awaitable[Any]]) -> Any:
-        """The reply to what is not kept here but passes the gates; read whole where it says what it cost."""
-        came: list[Any] = []
-
-        async def ask(request: Request) -> Response:
-            reply = await send()
-            if request.api == _UNREAD:
-                came.append(reply)
-                return Response(text="", model="")
-            content = reply.read() if self._blocking else await reply.aread()
-            came.append(whole_reply(module, reply, blocking=self._blocking))
-            if reply.status_code >= 300:
-                raise RefusedError(Head.of(reply), content)
-            return embedded(request.model, content)
-
+    async def passed(self, module: ModuleType, metering: Metering, send: Callable[[], Awaitable[Any]]) -> Any:
+        """The reply to what is not kept here but passes the gates: as it came, read as the caller reads it."""
         try:
-            await self._pipeline.ask(exchange.request, exchange.started, ask)
-        except RefusedError:
-            pass
+            reply = await metering.call(send)
         except TURNED_AWAY as error:
             return self._turned_away(module, error)
-        return came[-1]
+        metering.watch(module, reply)
+        return reply
 
     async def _first(self, passage: Passage | Replay) -> bytes:
         if isinstance(passage, Passage):
@@ -254,12 +232,6 @@ def module_of(made: Any) -> Any:
     if name is None:
         raise ConfigurationError(f"{type(made).__name__} is of neither httpx2 nor httpx")
     return sys.modules[name]
-
-
-def _decoded(module: Any, head: Head, content: bytes) -> bytes:
-    headers = [(b"content-encoding", head.value(b"content-encoding").encode("latin-1"))]
-    decoded: bytes = module.Response(200, headers=headers, content=content).content
-    return decoded
 
 
 class _Below:

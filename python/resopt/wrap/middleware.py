@@ -9,12 +9,14 @@ from __future__ import annotations
 import weakref
 from datetime import timedelta
 from functools import cache as once
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from resopt.errors import ConfigurationError, MissingExtraError
 from resopt.sync import drive
 from resopt.wrap.bodies import whole_reply
+from resopt.wrap.calls import in_blocking
 from resopt.wrap.credentials import Identity, namespace_below
 from resopt.wrap.hook import Exchange, Hook, module_of
 from resopt.wrap.wire import api_of, form_of
@@ -49,7 +51,8 @@ def middleware(
         prices: a `PriceBook`, or a mapping of model to (input, output) dollars per million tokens.
         ledger: where records go; a new one with `prices` when None.
         gates: what every call upstream must pass, as for `SyncTransport`: what is sent stays as it is, so a limit that
-            says `degrade` rejects. Put the middleware last then, that each attempt of the others passes them.
+            says `degrade` rejects. Put the middleware last then, that each attempt of the others passes them. What is
+            not kept but costs money (batches, clients of other clouds) is turned away by the gate's own error.
         replay_pace: seconds between the events of a stream that is served from memory; 0 sends them at once.
 
     Raises:
@@ -75,7 +78,7 @@ class _Face:
         """Answer one attempt of a blocking client."""
         call = self._blocking.call(request, call_next)
         if call is None:
-            return call_next(request)
+            return drive(self._blocking.passed(request, in_blocking(call_next)))
 
         async def ask() -> Any:
             return call_next(request)
@@ -89,7 +92,7 @@ class _Face:
         """Answer one attempt of an async client."""
         call = self._async.call(request, call_next)
         if call is None:
-            return await call_next(request)
+            return await self._async.passed(request, call_next)
 
         async def ask() -> Any:
             return await call_next(request)
@@ -109,7 +112,7 @@ class _Side:
         self._streams: dict[str, Streams] = {}
 
     def call(self, request: Any, call_next: Any) -> _Call | None:
-        """The request for an answer that is to be answered here; None when it must pass through."""
+        """The request for an answer that is to be answered here; None when it is to pass."""
         options = request.options
         found = api_of(options.method, options.url.partition("?")[0], lambda: _body(options))
         if found is None:
@@ -134,6 +137,20 @@ class _Side:
         if streams is None:
             streams = self._streams.setdefault(module.__name__, self.hook.streams(module))
         return _Call(self, client, module, streams, request, self.hook.exchange(api, body, namespace))
+
+    async def passed(self, request: Any, call_next: Callable[[Any], Any]) -> Any:
+        """What comes of an attempt that is not answered here; where it costs money it passes the gates.
+
+        Raises:
+            ResoptError: a gate is closed to it. The library hands that on, and does not try again.
+        """
+        options = request.options
+        metering = self.hook.metering(options.method, options.url.partition("?")[0], partial(_body, options))
+        if metering is None:
+            return await call_next(request)
+        sent = await metering.call(partial(call_next, request))
+        metering.watch(module_of(sent.http_response), sent.http_response)
+        return sent
 
 
 class _Call:

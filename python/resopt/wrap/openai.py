@@ -1,7 +1,7 @@
 """OpenAI's clients with resopt in front: chat completions, responses and embeddings; everything else is as it was.
 
 The methods that create answers are covered. `parse` and `stream` are made of those by the library's own code, and so
-are covered with them. Raw replies pass by.
+are covered with them. Raw replies pass by; where there are gates, all that passes by is held by `gated.py`.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from resopt.errors import ConfigurationError
 from resopt.sync import drive
 from resopt.wrap.credentials import namespace_of
 from resopt.wrap.hook import Hook, generation_of, module_of
+from resopt.wrap.metering import Metering
 from resopt.wrap.wire import api_of, form_of, json_of
 
 if TYPE_CHECKING:
@@ -67,20 +68,20 @@ class Transport:
         """The HTTP library it is made for; None when the first request is to say."""
         return None if self._module is None else str(self._module.__name__)
 
-    def _exchange(self, request: Any) -> Exchange | None:
-        """The request for an answer, or None when it must pass through."""
+    def _exchange(self, request: Any) -> Exchange | Metering | None:
+        """The request for an answer, or only what passes the gates with it; None when it must pass through."""
         module = self._module
         if self._streams is None:
             with self._lock:
                 module = self._fit(request)
+        method, path, headers = request.method, request.url.path, request.headers
         try:
             content = request.content
         except module.RequestNotRead:  # sent piece by piece
-            return self._hook.unread(request.method, request.url.path)
-        headers = request.headers
-        found = api_of(request.method, request.url.path, lambda: json_of(content), metered=self._hook.metered)
+            return self._hook.metering(method, path, lambda: None)
+        found = api_of(method, path, lambda: json_of(content))
         if found is None:  # no answer that is kept; where it costs money all the same, the gates are to know
-            return self._hook.unread(request.method, request.url.path)
+            return self._hook.metering(method, path, lambda: json_of(content))
         api, body = found
         form = form_of(body, headers.get("accept", ""), headers.get("accept-encoding", ""))
         address = str(request.url)
@@ -116,10 +117,11 @@ class SyncTransport(Transport):
         prices: a `PriceBook`, or a mapping of model to (input, output) dollars per million tokens.
         ledger: where records go; a new one with `prices` when None.
         gates: what every call upstream must pass, in this order (`resopt.stage.Gate`): a `Budget`, `Limits`. Streams,
-            embeddings and each retry of a client library pass them too. What a transport sends is what its client
-            wrote, so a limit that says `degrade` rejects here. Who is turned away gets a reply of status 429 that tells
-            client libraries not to try again; so does a request for an answer whose body is sent piece by piece, for
-            nobody can say what it costs.
+            each retry of a client library and what costs money without being kept (embeddings, images, audio, batches,
+            …: `resopt/wrap/costs.py`) pass them too. What a transport sends is what its client wrote, so a limit that
+            says `degrade` rejects here. Who is turned away gets a reply of status 429 that tells client libraries not
+            to try again; from a budget without `unknown` so does what has no worst case, such as a request for an
+            answer whose body is sent piece by piece.
         replay_pace: seconds between the events of a stream that is served from memory; 0 sends them at once.
 
     Raises:
@@ -140,6 +142,8 @@ class SyncTransport(Transport):
         async def send() -> Any:
             return below.handle_request(request)
 
+        if isinstance(exchange, Metering):
+            return drive(self._hook.passed(self._module, exchange, send))
         return drive(self._hook.reply(self._module, self._streams, exchange, send))
 
     def close(self) -> None:
@@ -177,6 +181,8 @@ class AsyncTransport(Transport):
         async def send() -> Any:
             return await below.handle_async_request(request)
 
+        if isinstance(exchange, Metering):
+            return await self._hook.passed(self._module, exchange, send)
         return await self._hook.reply(self._module, self._streams, exchange, send)
 
     async def aclose(self) -> None:

@@ -16,12 +16,11 @@ import msgspec
 
 from resopt.errors import ProviderError
 from resopt.providers.dialect import Dialect, UnusableReplyError, dialect_of
-from resopt.types import Response, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from resopt.types import Request
+    from resopt.types import Request, Response
 
 _APIS: Final = (
     ("/chat/completions", "openai.chat", "messages"),
@@ -29,9 +28,6 @@ _APIS: Final = (
     ("/messages", "anthropic.messages", "messages"),
 )
 """By end of the path: the API, and a field without which a body is none of it (threads have messages too)."""
-
-_METERED: Final = (("/embeddings", "openai.embeddings", "input"),)
-"""What is not kept here, but costs money: where there are gates it passes them."""
 
 _OF_ONE_CALLER: Final = frozenset(
     {
@@ -122,39 +118,21 @@ class RefusedError(ProviderError):
         self.head, self.content = head, content
 
 
-def api_of(
-    method: str, path: str, read: Callable[[], Any], *, metered: bool = False
-) -> tuple[str, dict[str, Any]] | None:
-    """API and body of a request for an answer; None for any other request.
+def api_of(method: str, path: str, read: Callable[[], Any]) -> tuple[str, dict[str, Any]] | None:
+    """API and body of a request for an answer that is kept; None for any other request.
 
     Args:
         method: of the request.
         path: of its URL.
         read: gives the body, decoded; called when the path is one of ours.
-        metered: whether what only costs money counts too (embeddings).
     """
     if method.upper() != "POST":
         return None
-    for end, api, field in (*_APIS, *_METERED) if metered else _APIS:
+    for end, api, field in _APIS:
         if path.endswith(end):
             body = read()
             return (api, body) if isinstance(body, dict) and field in body else None
     return None
-
-
-def is_metered(method: str, path: str) -> bool:
-    """Whether a request costs money, by its method and path alone."""
-    costly = path.endswith(tuple(end for end, _, _ in (*_APIS, *_METERED)))
-    return method.upper() == "POST" and costly and "/threads/" not in path  # a message put there asks nobody
-
-
-def embedded(model: str, content: bytes) -> Response:
-    """What a reply with embeddings says of what it cost."""
-    said = json_of(content)
-    usage = said.get("usage") if isinstance(said, dict) else None
-    tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    billed = Usage(input_tokens=tokens) if isinstance(tokens, int) else None
-    return Response(text="embedding", model=model, usage=billed)
 
 
 def turned_away(error: Exception) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
@@ -225,7 +203,7 @@ class Exchanges:
         if not _is_stream(head):
             return content
         sent = list(data_of(content))
-        if self.api == "openai.chat" and (not sent or sent.pop() != b"[DONE]"):
+        if self.api in _ENDS_WITH_DONE and (not sent or sent.pop() != b"[DONE]"):
             raise UnusableReplyError("the stream broke off before [DONE]")
         return self._inner.assemble(sent)
 
@@ -252,6 +230,7 @@ def exchanges_of(request: Request, decode: Any) -> Exchanges:
     return Exchanges(inner, decode)
 
 
+_ENDS_WITH_DONE: Final = frozenset({"openai.chat", "openai.completions"})
 _BEHIND_EVENTS: Final = re.compile(rb"(?<=\n\n)(?=.)|(?<=\r\n\r\n)(?=.)|(?<=\r\r)(?=.)", re.DOTALL)
 _LINES: Final = re.compile(rb"\r\n|\n|\r")
 

@@ -16,7 +16,7 @@ from resopt.optimizer import AsyncOptimizer
 from resopt.streaming import Streams
 from resopt.sync import Optimizer
 from resopt.wrap.door import Door, response_of
-from resopt.wrap.graft import graft
+from resopt.wrap.graft import Client, graft
 from resopt.wrap.options import check_pace
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def wrap(
 
     Covered: `chat.completions.create`, `.parse` and `.stream`, `responses.create`, `.parse` and `.stream`,
     `embeddings.create` of OpenAI's clients; `messages.create`, `.parse` and `.stream` of Anthropic's. Everything else
-    passes through. Retries, timeouts and errors are the client's own.
+    passes through, though past the gates where it costs money. Retries, timeouts and errors are the client's own.
 
     Args:
         client: an `openai.OpenAI`, `AsyncOpenAI`, `anthropic.Anthropic`, `AsyncAnthropic` or one of a subclass. It
@@ -67,7 +67,8 @@ def wrap(
         prices: a `PriceBook`, or a mapping of model to (input, output) dollars per million tokens.
         ledger: where records go; a new one with `prices` when None.
         stages: what may change what is sent upstream, in this order (`resopt.stage.Stage`); not for embeddings.
-        gates: what every call upstream must pass, in this order (`resopt.stage.Gate`).
+        gates: what every call upstream that costs money must pass, in this order (`resopt.stage.Gate`), raw replies and
+            what is not covered included (images, audio, batches, …), but for WebSockets.
         rollout: for which share of users stages are on.
         experiments: what is tried out, as for `AsyncOptimizer`.
         quality: collects feedback (`client.resopt.feedback(…)`), with guardrails if any.
@@ -98,7 +99,8 @@ def wrap(
     )
     pipeline = optimizer.pipeline if isinstance(optimizer, Optimizer) else optimizer
     streams = Streams(pipeline, ThreadReading if blocking else TaskReading)
-    wrapped: C = graft(client, Door(optimizer, streams, client, pace), _branches(library, blocking=blocking))
+    door = Door(optimizer, streams, client, pace)
+    wrapped: C = graft(client, door, _branches(library, blocking=blocking), _face(pipeline, blocking=blocking))
     return wrapped
 
 
@@ -124,6 +126,15 @@ def _branches(library: str, *, blocking: bool) -> Mapping[str, Any]:
     resources = import_module(f"resopt.wrap.{library}")
     branches: Mapping[str, Any] = resources.BLOCKING if blocking else resources.ASYNC
     return branches
+
+
+def _face(pipeline: AsyncOptimizer, *, blocking: bool) -> type[Client]:
+    """What stands before the client's class; only where there are gates does it look at each request."""
+    if not pipeline.stages.gates:
+        return Client
+    from resopt.wrap.gated import AsyncGatedClient, GatedClient
+
+    return GatedClient if blocking else AsyncGatedClient
 
 
 _RESOURCES = {"openai.chat": "chat.completions", "openai.responses": "responses", "anthropic.messages": "messages"}
