@@ -53,6 +53,31 @@ def test_classes_are_learned_apart():
     assert ratios.ratio(MODEL, "prose").seen == 0
 
 
+def test_spellings_and_releases_of_a_model_are_one_and_versions_and_sizes_are_not():
+    ratios = TokenRatios()
+    ratios.learn("claude-sonnet-5-20260901", PROSE * 5, 150)
+    ratios = TokenRatios.from_bytes(ratios.to_bytes())
+    same = (
+        "claude-sonnet-5",
+        "Anthropic/Claude-Sonnet-5",
+        "anthropic.claude-sonnet-5-20260901-v1:0",
+        "claude-sonnet-5:free",
+    )
+    assert [ratios.ratio(model, "prose").seen for model in same] == [1] * 4
+    others = ("claude-sonnet-4-5", "claude-opus-5", "claude-sonnet-5-5", "claude-sonnet-51", "sonnet-5")
+    assert [ratios.ratio(model, "prose").seen for model in others] == [0] * 5
+    pairs = [
+        ("gemini-2.5-pro", "gemini-2-5-pro"),
+        ("deepseek-v3", "deepseek"),
+        ("qwen2.5:7b", "qwen2.5"),
+        ("2026-01-01", ""),
+    ]
+    for model, other in pairs:
+        ratios.learn(model, PROSE * 5, 150)
+        assert ratios.ratio(model, "prose").seen == 1
+        assert ratios.ratio(other, "prose").seen == (other == "gemini-2-5-pro"), model
+
+
 def test_a_few_replies_widen_the_assumed_band_only():
     ratios, assumed = taught(replies=3), TokenRatios().ratio(MODEL, "prose")
     learned = ratios.ratio(MODEL, "prose")

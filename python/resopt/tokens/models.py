@@ -1,8 +1,8 @@
 """Which encoding and which chat rules a model has, and what is assumed of one whose tokenizer is not public.
 
-Encodings are those of tiktoken 0.14.0 (`model.py`); names may carry a vendor's path (`openai/gpt-4o`), a fine-tuning
-frame (`ft:gpt-4o:acme::id`), a date and any case. Ratios of other tokenizers to `o200k_base` are medians and 5 % and
-95 % quantiles measured on documents, code, JSON and six languages; see `ratios.py` for better ones, from replies.
+Encodings are those of tiktoken 0.14.0 (`model.py`); names may be spelled as gateways spell them, see `names.py`. Ratios
+of other tokenizers to `o200k_base` are medians and 5 % and 95 % quantiles measured on documents, code, JSON and six
+languages; see `ratios.py` for better ones, from replies.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 
 from resopt._core import ChatFamily, Encoding
 from resopt.errors import ConfigurationError
+from resopt.tokens.names import learned_name, plain_name
 
 TextClass: TypeAlias = Literal["prose", "code", "cjk", "other"]
 """English prose; code, JSON and markup; Chinese, Japanese and Korean; any other language."""
@@ -46,12 +47,14 @@ class ModelTokens(msgspec.Struct, frozen=True):
         family: the rules of its chats, see `_core.ChatFamily`.
         exact: whether the encoding is the model's own.
         ratios: what is assumed of a model whose tokenizer is not public.
+        name: what it is called in `TokenRatios`: the same for an alias and the releases behind it.
     """
 
     encoding: str
     family: str
     exact: bool
     ratios: Mapping[TextClass, Ratio]
+    name: str = ""
 
 
 EXACT: Final[Mapping[TextClass, Ratio]] = dict.fromkeys(("prose", "code", "cjk", "other"), Ratio(1.0, 1.0, 1.0))
@@ -138,7 +141,7 @@ def tokens_of(model: str) -> ModelTokens:
         return known
     if not isinstance(model, str):
         raise ConfigurationError(f"model must be a str, not {type(model).__name__}")
-    known = _found(_plain(model))
+    known = msgspec.structs.replace(_found(plain_name(model)), name=learned_name(model))
     if len(_models) >= _REMEMBERED:
         _models.clear()
     _models[str(model)] = known
@@ -182,14 +185,6 @@ def family_named(name: str) -> ChatFamily:
 
 
 _NAMES = ("o200k_base", "cl100k_base", "o200k_harmony")
-
-
-def _plain(model: str) -> str:
-    """A model's name without what vendors and fine-tuning put around it."""
-    name = model.strip().lower().rpartition("/")[2]
-    for frame in ("ft:", "us.", "eu.", "apac.", "global.", "anthropic.", "openai."):
-        name = name.removeprefix(frame)
-    return name
 
 
 def _found(name: str) -> ModelTokens:

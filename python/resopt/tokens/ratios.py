@@ -19,6 +19,7 @@ from resopt._core import Sketch
 from resopt.errors import ConfigurationError
 from resopt.tokens.chat import read
 from resopt.tokens.models import DEFAULT, Ratio, TextClass, encoding_named, family_named, tokens_of
+from resopt.tokens.names import learned_name
 
 if TYPE_CHECKING:
     from resopt.tokens.chat import Content
@@ -90,6 +91,9 @@ class TokenRatios:
         ratios.learn("claude-sonnet-5", request, response.usage.input_tokens)
         count_tokens(text, model="claude-sonnet-5", ratios=ratios)
 
+    A model's spellings and dated releases are one model (`names.py`): what `claude-sonnet-5-20260901` teaches is known
+    of `anthropic/claude-sonnet-5`.
+
     Args:
         max_models: models kept at most, about 10 KB each; the one that was not used for longest is forgotten first.
 
@@ -131,7 +135,7 @@ class TokenRatios:
         if ratio <= 0:
             return False
         with self._lock:
-            self._touch(model).setdefault(kind, _Learned()).add(ratio)
+            self._touch(known.name).setdefault(kind, _Learned()).add(ratio)
         return True
 
     def ratio(self, model: str, kind: TextClass) -> Ratio:
@@ -142,15 +146,17 @@ class TokenRatios:
         """
         if kind not in _CLASSES:
             raise ConfigurationError(f"a class of texts is one of {', '.join(_CLASSES)}, not {kind!r}")
-        assumed = tokens_of(model).ratios[kind]
+        known = tokens_of(model)
+        assumed = known.ratios[kind]
         with self._lock:
-            learned = self._models[model].get(kind) if model in self._models else None
+            classes = self._models.get(known.name)
+            learned = None if classes is None else classes.get(kind)
             return assumed if learned is None else learned.ratio(assumed)
 
-    def _touch(self, model: str) -> dict[TextClass, _Learned]:
+    def _touch(self, name: str) -> dict[TextClass, _Learned]:
         """The classes of a model, which is now the one used last."""
-        classes = self._models.pop(model, {})
-        self._models[model] = classes
+        classes = self._models.pop(name, {})
+        self._models[name] = classes
         if len(self._models) > self._max_models:
             del self._models[next(iter(self._models))]
         return classes
@@ -180,7 +186,7 @@ class TokenRatios:
         ratios = cls(max_models)
         for saved in msgspec.msgpack.decode(body, type=list[_Saved]):
             learned = _Learned(Sketch.from_bytes(saved.before), Sketch.from_bytes(saved.now))
-            ratios._touch(saved.model)[saved.kind] = learned
+            ratios._touch(learned_name(saved.model))[saved.kind] = learned
         return ratios
 
     def save(self, path: str | Path) -> None:
