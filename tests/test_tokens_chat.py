@@ -89,7 +89,7 @@ def test_anthropics_own_example_of_a_tool_lies_in_the_band():
     body = {"model": "claude-opus-4-1", "tools": [tool], "messages": messages}
     count = count_tokens(Request(body=body, api="anthropic.messages"))
     assert count.low <= 403 <= count.high
-    assert abs(count.tokens - 403) <= 20
+    assert abs(count.tokens - 403) <= 40  # the hidden prompt was 346 then, and is 313 today
 
 
 def test_the_model_given_counts_before_that_of_the_request():
