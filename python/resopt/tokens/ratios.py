@@ -36,6 +36,9 @@ _SMALLEST: Final = 16
 _SHARE: Final = 0.6
 """The share of the tokens that one class must have for a mixed request to teach it."""
 
+_DOUBT: Final = 0.1
+"""The share of a text that may be in doubt about the tools beside it for the text to teach anything."""
+
 _MAGIC: Final = b"RSTR\x01"
 _DIGEST: Final = 16
 _CLASSES: Final[tuple[TextClass, ...]] = get_args(TextClass)
@@ -111,7 +114,8 @@ class TokenRatios:
         """Learn from one reply; whether there was anything to learn.
 
         Of a request with texts of several classes, the one with most of the tokens learns what the others leave. A
-        request with images or files, a model whose tokens are exact, and a text of a few words teach nothing.
+        request with images or files, one with tools or a schema whose cost is in doubt beside the rest, a model whose
+        tokens are exact, and a text of a few words teach nothing.
 
         Args:
             model: the model that was billed.
@@ -123,15 +127,17 @@ class TokenRatios:
         """
         _at_least(tokens, 0, "tokens")
         known = tokens_of(model)
-        chat = read(content)
+        chat, encoding, family = read(content), encoding_named(DEFAULT), family_named(known.family)
         if known.exact or chat.images or chat.uncounted:
             return False
-        counts = chat.by_class(encoding_named(DEFAULT))
+        counts = chat.by_class(encoding)
         kind = max(_CLASSES, key=counts.__getitem__)
         if counts[kind] < _SMALLEST or counts[kind] < _SHARE * sum(counts.values()):
             return False
+        if max(chat.doubt(encoding, family, known)) > _DOUBT * counts[kind]:
+            return False
         others = sum(counts[other] * self.ratio(model, other).value for other in _CLASSES if other != kind)
-        ratio = (tokens - chat.frame(family_named(known.family)) - others) / counts[kind]
+        ratio = (tokens - chat.frame(family) - others) / counts[kind]
         if ratio <= 0:
             return False
         with self._lock:

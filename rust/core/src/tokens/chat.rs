@@ -293,7 +293,10 @@ mod tests {
         assert_eq!(family.tools(Tools { forced: true, ..tools }), family.tools(tools));
         let claude = Family::named("claude-4-8").unwrap();
         assert_eq!(claude.tools(tools) - family.tools(tools), 290 - 12);
-        assert_eq!(claude.tools(Tools { forced: true, ..tools }) - family.tools(tools), 410 - 12);
+        assert_eq!(
+            claude.tools(Tools { forced: true, ..tools }) - family.tools(tools),
+            410 - 12
+        );
         assert!(Family::named("gpt-9").unwrap_err().to_string().contains("gpt-4o-mini"));
     }
 }
