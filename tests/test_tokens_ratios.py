@@ -178,6 +178,16 @@ def test_a_missing_file_is_a_fresh_start_and_a_damaged_one_says_so(tmp_path):
             TokenRatios.from_bytes(damaged)
 
 
+def test_what_is_no_file_is_a_fresh_start_that_says_so_and_is_never_written(tmp_path):
+    with pytest.warns(RuntimeWarning, match="cannot be read"):
+        assert TokenRatios.load(tmp_path).ratio(MODEL, "prose").seen == 0
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    with pytest.raises(OSError, match="taken"):
+        TokenRatios().save(taken)
+    assert [file.name for file in tmp_path.iterdir()] == ["taken"]
+
+
 def test_bad_arguments_are_refused():
     for call in (
         lambda: TokenRatios(0),
@@ -186,7 +196,15 @@ def test_bad_arguments_are_refused():
         lambda: TokenRatios().learn(MODEL, PROSE, 1.5),
         lambda: TokenRatios().learn(MODEL, PROSE, True),
         lambda: TokenRatios().learn(3, PROSE, 1),
+        lambda: TokenRatios().learn(MODEL, PROSE, 10**5000),
         lambda: TokenRatios().ratio(MODEL, "poems"),
+        lambda: TokenRatios().ratio(MODEL, []),
+        lambda: TokenRatios.from_bytes(None),
+        lambda: TokenRatios.from_bytes("RSTR"),
+        lambda: TokenRatios.load(None),
+        lambda: TokenRatios.load("a\0b"),
+        lambda: TokenRatios.load("missing", max_models=0),
+        lambda: TokenRatios().save(None),
     ):
         with pytest.raises(ConfigurationError):
             call()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from resopt.errors import ConfigurationError
 from resopt.tokens.chat import Content, read
+from resopt.tokens.given import several, text_of
 from resopt.tokens.models import DEFAULT, ModelTokens, encoding_named, family_named, tokens_of
 from resopt.tokens.ratios import TokenRatios, ratio_of
 from resopt.types import Request
@@ -103,18 +103,14 @@ def count_tokens_many(
     """How many tokens each of many texts has; see `count_tokens`. Other threads run meanwhile.
 
     Raises:
-        ConfigurationError: the model, or one of the texts, is not a str.
+        ConfigurationError: the model, or one of the texts, is not a str, or there is only one text.
     """
     model = DEFAULT if model is None else model
     known = tokens_of(model)
     encoding = encoding_named(known.encoding)
     if known.exact:
-        return [_exact(tokens, known) for tokens in encoding.count_many(texts)]
-    texts = list(texts)
-    for text in texts:
-        if not isinstance(text, str):
-            raise ConfigurationError(f"text must be a str, not {type(text).__name__}")
-    return [_by_ratio(read(text), model, known, encoding, ratios) for text in texts]
+        return [_exact(tokens, known) for tokens in encoding.count_many(several(texts))]
+    return [_by_ratio(read(text_of(text)), model, known, encoding, ratios) for text in several(texts)]
 
 
 def _exact(tokens: int, known: ModelTokens) -> TokenCount:

@@ -10,7 +10,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from resopt._core import text_class
-from resopt.tokens.given import limit_of
+from resopt.tokens.given import flag_of, limit_of, several
 from resopt.tokens.models import DEFAULT, encoding_named, own_encoding, tokens_of
 from resopt.tokens.ratios import TokenRatios, ratio_of
 
@@ -29,12 +29,12 @@ def encode(text: str, model: str | None = None, *, special: bool = False) -> lis
     Raises:
         ConfigurationError: the text is not a str, or the model's tokenizer is not public.
     """
-    return own_encoding(model).encode(text, special=special)
+    return own_encoding(model).encode(text, special=flag_of(special, "special"))
 
 
 def encode_many(texts: Iterable[str], model: str | None = None, *, special: bool = False) -> list[list[int]]:
     """The tokens of each of many texts; see `encode`. Other threads run meanwhile."""
-    return own_encoding(model).encode_many(texts, special=special)
+    return own_encoding(model).encode_many(several(texts), special=flag_of(special, "special"))
 
 
 def decode(tokens: Sequence[int], model: str | None = None) -> str:
@@ -48,7 +48,7 @@ def decode(tokens: Sequence[int], model: str | None = None) -> str:
 
 def decode_many(sequences: Iterable[Sequence[int]], model: str | None = None) -> list[str]:
     """The text of each of many sequences of tokens; see `decode`. Other threads run meanwhile."""
-    return own_encoding(model).decode_many(sequences)
+    return own_encoding(model).decode_many(several(sequences, "sequences", "sequences of tokens"))
 
 
 def fits(text: str, max_tokens: int, model: str | None = None, *, ratios: TokenRatios | None = None) -> bool:
@@ -78,8 +78,8 @@ def fits_many(
     """Whether each of many texts has at most `max_tokens` tokens; see `fits`. Other threads run meanwhile."""
     known, limit = tokens_of(DEFAULT if model is None else model), limit_of(max_tokens)
     if known.exact:
-        return encoding_named(known.encoding).fits_many(texts, limit)
-    return [fits(text, limit, model, ratios=ratios) for text in texts]
+        return encoding_named(known.encoding).fits_many(several(texts), limit)
+    return [fits(text, limit, model, ratios=ratios) for text in several(texts)]
 
 
 def truncate(text: str, max_tokens: int, model: str | None = None, *, ratios: TokenRatios | None = None) -> str:
@@ -116,8 +116,8 @@ def truncate_many(
     """The beginning of each of many texts; see `truncate`. Other threads run meanwhile."""
     known, limit = tokens_of(DEFAULT if model is None else model), limit_of(max_tokens)
     if known.exact:
-        return encoding_named(known.encoding).truncate_many(texts, limit)
-    return [truncate(text, limit, model, ratios=ratios) for text in texts]
+        return encoding_named(known.encoding).truncate_many(several(texts), limit)
+    return [truncate(text, limit, model, ratios=ratios) for text in several(texts)]
 
 
 def _estimated(text: str, max_tokens: int, model: str, ratios: TokenRatios | None) -> int:
