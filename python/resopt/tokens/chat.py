@@ -132,7 +132,8 @@ def _read_messages(messages: Iterable[Any], chat: Chat) -> None:
                 chat.texts.append(name)
         _read_content(field(message, "content"), chat)
         _read_content(field(message, "refusal"), chat)
-        chat.uncounted += field(message, "audio") is not None
+        if field(message, "audio") is not None:
+            chat.uncounted += 1
         for call in each(field(message, "tool_calls"), "tool_calls"):
             fielded(call, "a call of a tool is a mapping with the function and its arguments")
             called = field(call, "function") or field(call, "custom")
@@ -147,6 +148,8 @@ def _read_messages(messages: Iterable[Any], chat: Chat) -> None:
 
 def _read_call(call: Any, chat: Chat) -> None:
     """The name of what is called, and with what: JSON as text, text of a custom tool, or data."""
+    if call is None:
+        return
     for name in ("name", "arguments", "input"):
         if (value := field(call, name)) is not None:
             chat.texts.append(value if isinstance(value, str) else spelled(value, f"{name} of a call"))

@@ -88,6 +88,8 @@ class Chat:
     def frame(self, family: ChatFamily) -> int:
         """Tokens around the texts of messages, tools and schemas of the answer."""
         messages = family.messages(self.messages, self.names) if self.messages else 0
+        if not (self.any_tool or self.formats):
+            return messages
         return messages + self._tools(family, [*self._all()]) + FORMAT * len(self.formats)
 
     def by_class(self, encoding: Encoding) -> dict[TextClass, int]:
@@ -134,7 +136,10 @@ class Chat:
 
 def field(value: Any, name: str) -> Any:
     """A field of a mapping or of an object of a client library; None where it has none."""
-    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    # Most are dicts: looking for the abstract class takes five times as long.
+    if type(value) is dict or isinstance(value, Mapping):
+        return value.get(name)
+    return None if value is None else getattr(value, name, None)
 
 
 def kind_of(part: Any) -> str | None:
@@ -149,6 +154,8 @@ def fielded(value: Any, what: str) -> Any:
     Raises:
         InvalidRequestError: it is a text, a number, a list or nothing, which have no fields.
     """
+    if type(value) is dict:
+        return value
     if value is None or isinstance(value, str | bytes | bytearray | int | float | list | tuple | set | frozenset):
         raise InvalidRequestError(f"{what}, not {type(value).__name__}")
     return value
@@ -160,6 +167,8 @@ def each(value: object, what: str) -> Iterable[Any]:
     Raises:
         InvalidRequestError: it is no list.
     """
+    if type(value) is list:
+        return value
     if value is None:
         return ()
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | Mapping):
