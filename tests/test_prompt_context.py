@@ -116,6 +116,7 @@ def test_what_shows_no_peak_is_left_as_it_is(context, query, options, reason):
         ((7, "a"), "context must be a str, a message or a list of passages"),
         (([7], "a"), "a passage must be a str or a dict"),
         ((["\ud800"], "a"), "lone surrogates"),
+        ((TEN, "what \ud800 is it"), "query holds lone surrogates"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

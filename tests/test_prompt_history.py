@@ -152,6 +152,14 @@ def test_distinct_lines_keep_their_order_and_counts():
         ({"messages": TALK, "budget": 9, "pinned": [99]}, "pinned must hold places of messages"),
         ({"messages": "hello", "budget": 9}, "messages must be a list of messages"),
         ({"messages": ["hello"], "budget": 9}, "messages must be a list of messages"),
+        ({"messages": None, "budget": 9}, "messages must be a list of messages"),
+        ({"messages": b"", "budget": 9}, "messages must be a list of messages"),
+        ({"messages": (turn for turn in TALK), "budget": 9}, "messages must be a list of messages"),
+        ({"messages": TALK, "budget": 9, "pinned": None}, "pinned must hold places of messages"),
+        ({"messages": TALK, "budget": 9, "pinned": 1}, "pinned must hold places of messages"),
+        ({"messages": TALK, "budget": 9, "pinned": [[1]]}, "pinned must hold places of messages"),
+        ({"messages": TALK, "budget": 9, "query": 5}, "query must be a str"),
+        ({"messages": TALK, "budget": 9, "query": "\ud800"}, "query holds lone surrogates"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

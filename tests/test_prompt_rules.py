@@ -267,6 +267,8 @@ def test_places_count_characters_not_bytes():
         ({"prompt": 7}, "prompt must be a str, not int"),
         ({"prompt": "a", "level": "extreme"}, "level must be one of lossless, light, strong"),
         ({"prompt": "a", "protect": "@@"}, "protect must hold several marks"),
+        ({"prompt": "a", "protect": None}, "protect must hold marks or pairs of marks, \\(\\) for none, not NoneType"),
+        ({"prompt": "a", "protect": 5}, "protect must hold marks or pairs of marks"),
         ({"prompt": "a", "protect": [""]}, "none of them empty"),
         ({"prompt": "a", "protect": [("a",)]}, "protect must hold marks"),
         ({"prompt": "a", "examples": 0}, "examples must be a whole number from 1 up"),

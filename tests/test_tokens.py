@@ -84,6 +84,34 @@ def test_newer_claude_models_take_more_tokens_than_older_ones():
         assert count_tokens(QUESTION, newer).tokens > count_tokens(QUESTION, "claude-opus-4-1").tokens, newer
 
 
+@pytest.mark.parametrize(
+    ("model", "like"),
+    [
+        ("claude-opus-4.7", "claude-opus-4-7"),
+        ("anthropic/claude-opus-4.8:thinking", "claude-opus-4-8"),
+        ("claude-sonnet-4.5", "claude-sonnet-4-5-20250929"),
+        ("claude-3.5-haiku", "claude-3-5-haiku-20241022"),
+        ("databricks-claude-opus-4-7", "claude-opus-4-7"),
+        ("anthropic:claude-fable-5.1", "claude-fable-5-1"),
+        ("claude-opus-4-20250514", "claude-opus-4"),
+        ("us.anthropic.claude-opus-4-7-v1:0", "claude-opus-4-7"),
+    ],
+)
+def test_spellings_of_claude_are_counted_alike(model, like):
+    for text in (QUESTION, '{"a": [1, 2]}', "您好，我的订单"):
+        assert count_tokens(text * 20, model) == count_tokens(text * 20, like)
+
+
+@pytest.mark.parametrize("model", ["claude-mythos-5", "claude-haiku-5", "claude-opus-6", "claude-sonnet", "claude"])
+def test_an_unknown_claude_is_taken_for_the_newest_with_a_wider_band(model):
+    for text in (QUESTION, '{"a": [1, 2]}', "您好，我的订单"):
+        unknown, newest, old = (count_tokens(text * 20, name) for name in (model, "claude-sonnet-5", "claude-opus-4-6"))
+        assert not unknown.exact
+        assert unknown.tokens == newest.tokens > old.tokens
+        assert unknown.low == old.low < newest.low
+        assert unknown.high > newest.high
+
+
 def test_encoding_needs_a_public_tokenizer():
     with pytest.raises(ConfigurationError, match=r"not public.*o200k_base"):
         encode("hi", "claude-sonnet-5")
@@ -118,6 +146,35 @@ def test_a_truncated_text_is_a_beginning_that_fits(text, limit, model):
     assert fits(kept, limit, model)
     assert count_tokens(kept, model).high <= limit or kept == ""
     assert (kept == text) == fits(text, limit, model)
+
+
+PIECES = (
+    "The parcel is still waiting at the depot although it should have been here by Tuesday. ",
+    "请帮我解释一下什么是。谢谢您的帮助，我们很高兴。",
+    "Здравствуйте где мой заказ его обещали доставить ещё вчера. ",
+    '{"id":1,"v":[1,2,3],"s":"x"}\n',
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=20),
+    st.integers(0, 300),
+    st.sampled_from(["claude-sonnet-5", "claude-mythos-5", "gemini-2.5-pro", "deepseek-chat", ""]),
+)
+def test_a_truncated_mixed_text_keeps_the_high_end_of_its_own_band(pieces, limit, model):
+    text = "".join(pieces)
+    kept = truncate(text, limit, model)
+    assert text.startswith(kept)
+    assert count_tokens(kept, model).high <= limit
+    assert fits(text, limit, model) == (count_tokens(text, model).high <= limit) == (kept == text)
+
+
+def test_a_limit_beyond_any_text_is_none():
+    for model in ("gpt-4o", "claude-sonnet-5"):
+        assert fits(QUESTION, 10**400, model)
+        assert truncate(QUESTION, 10**400, model) == QUESTION
+        assert fits_many([QUESTION], 10**30, model) == [True]
 
 
 def test_truncating_keeps_what_fits_and_returns_the_text_itself():
@@ -162,6 +219,16 @@ def test_many_texts_are_not_one_text():
         lambda: count_tokens(3), lambda: count_tokens([3]), lambda: count_tokens({"role": "user"}),
         lambda: truncate(b"a", 1), lambda: Encoding("x"),
         lambda: ChatFamily("x"), lambda: text_class(3), lambda: fits("a", -1, "claude-1"),
+        lambda: fits("a", -(10**5000)), lambda: fits("a", True), lambda: fits("a", 1.5), lambda: truncate("a", None),
+        lambda: encode_many(None), lambda: decode_many(None), lambda: decode_many([None]), lambda: fits_many(None, 1),
+        lambda: count_tokens_many(None), lambda: count_tokens_many(None, "claude-1"), lambda: truncate_many(None, 1),
+        lambda: count_tokens_many("a", "claude-1"), lambda: count_tokens_many([["a"]], "claude-1"),
+        lambda: fits_many(None, 1, "claude-1"), lambda: fits_many("ab", 1, "claude-1"),
+        lambda: truncate_many(5, 1, "claude-1"), lambda: encode("a", special="yes"),
+        lambda: encode_many(["a"], special=1), lambda: fits("a", 1, "claude-1", ratios=5),
+        lambda: count_tokens("a", "claude-1", ratios=5), lambda: fits_many(["a"], 1, "claude-1", ratios="x"),
+        lambda: truncate("a", 1, "claude-1", ratios={}), lambda: count_tokens_many(["a"], "claude-1", ratios=5),
+        lambda: fits_many(["a"], -1), lambda: fits_many([], -1, "claude-1"), lambda: truncate_many(["a"], "3"),
     ],
 )  # fmt: skip
 def test_bad_input_is_an_error_of_resopt(call):

@@ -89,7 +89,7 @@ def test_anthropics_own_example_of_a_tool_lies_in_the_band():
     body = {"model": "claude-opus-4-1", "tools": [tool], "messages": messages}
     count = count_tokens(Request(body=body, api="anthropic.messages"))
     assert count.low <= 403 <= count.high
-    assert abs(count.tokens - 403) <= 20
+    assert abs(count.tokens - 403) <= 40  # the hidden prompt was 346 then, and is 313 today
 
 
 def test_the_model_given_counts_before_that_of_the_request():
@@ -245,6 +245,84 @@ def test_parts_that_cannot_be_counted_are_said_to_be_left_out():
 def test_what_is_no_message_is_refused(content):
     with pytest.raises(InvalidRequestError, match=r"tokens are counted of|a message is"):
         count_tokens(content)
+
+
+def nested(depth):
+    part = {"type": "text", "text": "x"}
+    for _ in range(depth):
+        part = {"type": "tool_result", "content": [part]}
+    return part
+
+
+def user(content):
+    return [{"role": "user", "content": content}]
+
+
+def endless():
+    schema = {"type": "object"}
+    schema["properties"] = {"again": schema}
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (user(b"hello world"), "not bytes"),
+        (user(5), "not int"),
+        (user([5]), "not int"),
+        (user([b"hello"]), "not bytes"),
+        (user([None]), "not NoneType"),
+        (user([{"type": "text", "text": b"hello"}]), "not bytes"),
+        (user([{"type": "tool_use", "name": "f", "input": {"a": object()}}]), "plain data"),
+        (user([nested(5_000)]), "nested too deeply"),
+        ([{"role": "assistant", "tool_calls": 5}], "tool_calls must be a list, not int"),
+        ([{"role": "assistant", "tool_calls": "x"}], "tool_calls must be a list, not str"),
+        ([{"role": "assistant", "tool_calls": [None]}], "not NoneType"),
+        ([[{"role": "user"}]], "not list"),
+        (Request(body={"messages": 5}), "messages must be a list, not int"),
+        (Request(body={"input": b"x"}), "input must be a list, not bytes"),
+        (Request(body={"tools": 5}), "tools must be a list, not int"),
+        (Request(body={"tools": ["search"]}), "a tool is a mapping"),
+        (Request(body={"tools": [{"name": "f", "input_schema": endless()}]}), "nested too deeply"),
+        (Request(body={"tools": [{"name": "f", "input_schema": {"anyOf": 5}}]}), "anyOf must be a list"),
+    ],
+)
+@pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-5"])
+def test_what_cannot_be_counted_is_one_error_that_says_why(content, said, model):
+    with pytest.raises(InvalidRequestError, match=said):
+        count_tokens(content, model)
+
+
+def test_lone_surrogates_are_counted_wherever_they_are():
+    lone, replaced = "a\ud800 b", "a\ufffd b"
+    for make in (
+        lambda text: text,
+        user,
+        lambda text: user([{"type": "text", "text": text}]),
+        lambda text: user([{"type": "tool_use", "name": text, "input": {text: [text]}}]),
+        lambda text: [
+            {"role": text, "name": text, "tool_calls": [{"function": {"name": "f", "arguments": {"q": text}}}]}
+        ],
+        lambda text: Request(body={"tools": [{"name": text, "parameters": {"properties": {text: {"enum": [text]}}}}]}),
+        lambda text: Request(
+            body={"response_format": {"type": "json_schema", "json_schema": {"schema": {"title": text}}}, "input": "x"}
+        ),
+    ):
+        for model in ("gpt-4o", "claude-sonnet-5"):
+            assert count_tokens(make(lone), model) == count_tokens(make(replaced), model)
+
+
+def test_objects_of_client_libraries_and_other_mappings_are_spelled_as_data():
+    class Input:
+        def model_dump(self):
+            return {"order": 17}
+
+    counts = {
+        count_tokens(user([{"type": "tool_use", "name": "f", "input": given}])).tokens
+        for given in ({"order": 17}, types.MappingProxyType({"order": 17}), Input())
+    }
+    assert len(counts) == 1
+    assert count_tokens(user([{"type": "tool_use", "name": "f", "input": {"n": 10**40}}])).tokens > 20
 
 
 def test_a_count_is_data():

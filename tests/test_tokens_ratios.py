@@ -53,6 +53,31 @@ def test_classes_are_learned_apart():
     assert ratios.ratio(MODEL, "prose").seen == 0
 
 
+def test_spellings_and_releases_of_a_model_are_one_and_versions_and_sizes_are_not():
+    ratios = TokenRatios()
+    ratios.learn("claude-sonnet-5-20260901", PROSE * 5, 150)
+    ratios = TokenRatios.from_bytes(ratios.to_bytes())
+    same = (
+        "claude-sonnet-5",
+        "Anthropic/Claude-Sonnet-5",
+        "anthropic.claude-sonnet-5-20260901-v1:0",
+        "claude-sonnet-5:free",
+    )
+    assert [ratios.ratio(model, "prose").seen for model in same] == [1] * 4
+    others = ("claude-sonnet-4-5", "claude-opus-5", "claude-sonnet-5-5", "claude-sonnet-51", "sonnet-5")
+    assert [ratios.ratio(model, "prose").seen for model in others] == [0] * 5
+    pairs = [
+        ("gemini-2.5-pro", "gemini-2-5-pro"),
+        ("deepseek-v3", "deepseek"),
+        ("qwen2.5:7b", "qwen2.5"),
+        ("2026-01-01", ""),
+    ]
+    for model, other in pairs:
+        ratios.learn(model, PROSE * 5, 150)
+        assert ratios.ratio(model, "prose").seen == 1
+        assert ratios.ratio(other, "prose").seen == (other == "gemini-2-5-pro"), model
+
+
 def test_a_few_replies_widen_the_assumed_band_only():
     ratios, assumed = taught(replies=3), TokenRatios().ratio(MODEL, "prose")
     learned = ratios.ratio(MODEL, "prose")
@@ -153,6 +178,16 @@ def test_a_missing_file_is_a_fresh_start_and_a_damaged_one_says_so(tmp_path):
             TokenRatios.from_bytes(damaged)
 
 
+def test_what_is_no_file_is_a_fresh_start_that_says_so_and_is_never_written(tmp_path):
+    with pytest.warns(RuntimeWarning, match="cannot be read"):
+        assert TokenRatios.load(tmp_path).ratio(MODEL, "prose").seen == 0
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    with pytest.raises(OSError, match="taken"):
+        TokenRatios().save(taken)
+    assert [file.name for file in tmp_path.iterdir()] == ["taken"]
+
+
 def test_bad_arguments_are_refused():
     for call in (
         lambda: TokenRatios(0),
@@ -161,7 +196,15 @@ def test_bad_arguments_are_refused():
         lambda: TokenRatios().learn(MODEL, PROSE, 1.5),
         lambda: TokenRatios().learn(MODEL, PROSE, True),
         lambda: TokenRatios().learn(3, PROSE, 1),
+        lambda: TokenRatios().learn(MODEL, PROSE, 10**5000),
         lambda: TokenRatios().ratio(MODEL, "poems"),
+        lambda: TokenRatios().ratio(MODEL, []),
+        lambda: TokenRatios.from_bytes(None),
+        lambda: TokenRatios.from_bytes("RSTR"),
+        lambda: TokenRatios.load(None),
+        lambda: TokenRatios.load("a\0b"),
+        lambda: TokenRatios.load("missing", max_models=0),
+        lambda: TokenRatios().save(None),
     ):
         with pytest.raises(ConfigurationError):
             call()

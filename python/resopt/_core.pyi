@@ -953,7 +953,7 @@ class ChatFamily:
     """What a chat of a family of models costs beyond its texts; formulas and sources in `tokens/chat.rs`.
 
     Args:
-        name: such as `gpt-4o`, `gpt-5-mini`, `o-series`, `claude`, `other`.
+        name: such as `gpt-4o`, `gpt-5-mini`, `o-series`, `claude-5`, `other`.
 
     Raises:
         ConfigurationError: there is none of this name.
@@ -968,9 +968,16 @@ class ChatFamily:
         """Tokens around the texts of messages: 3 each, 1 more with a name, and 3 for the reply's beginning."""
 
     def tools(
-        self, functions: int, with_properties: int = 0, properties: int = 0, enums: int = 0, items: int = 0
+        self,
+        functions: int,
+        with_properties: int = 0,
+        properties: int = 0,
+        enums: int = 0,
+        items: int = 0,
+        *,
+        forced: bool = False,
     ) -> int:
-        """Tokens around the texts of tools; 0 without a function. For Claude with Anthropic's prompt for tools.
+        """Tokens around the texts of tools, `for_tools` included; 0 without a function.
 
         Args:
             functions: functions.
@@ -978,6 +985,14 @@ class ChatFamily:
             properties: properties of all functions.
             enums: properties that list their values.
             items: values of all lists.
+            forced: whether the model must call one.
+        """
+
+    def for_tools(self, *, forced: bool = False) -> int:
+        """Tokens that tools cost once, however many there are: a frame, or the prompt that Anthropic adds for them.
+
+        Args:
+            forced: whether the model must call one.
         """
 
     def image(self, width: int, height: int, *, low_detail: bool = False) -> int:

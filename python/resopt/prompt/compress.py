@@ -9,7 +9,7 @@ import msgspec
 
 from resopt._core import count_words, extract_context
 from resopt.errors import ConfigurationError
-from resopt.prompt.counting import encoding_of, is_sound, text_of
+from resopt.prompt.counting import encoding_of, is_sound, query_of
 
 Context = TypeVar("Context")
 
@@ -72,7 +72,7 @@ def compress_context(
     Raises:
         ConfigurationError: an argument is of the wrong type or out of range.
     """
-    text_of(query, "query")
+    query_of(query)
     if budget is not None and share is not None:
         raise ConfigurationError("give a budget in tokens or a share of the words, not both")
     part = check_share(SHARE if share is None else share)

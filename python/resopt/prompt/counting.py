@@ -33,6 +33,18 @@ def text_of(value: object, name: str) -> str:
     return value
 
 
+def query_of(value: object) -> str:
+    """The question itself.
+
+    Raises:
+        ConfigurationError: it is not a str, or holds lone surrogates.
+    """
+    query = text_of(value, "query")
+    if not is_sound(query):
+        raise ConfigurationError("query holds lone surrogates, which cannot be sent: decode it properly")
+    return query
+
+
 def is_sound(text: str) -> bool:
     """Whether a text is Unicode proper: one with lone surrogates cannot be sent and is left alone."""
     try:

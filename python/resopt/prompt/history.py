@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from resopt._core import Encoding, extract_context
 from resopt.errors import ConfigurationError
-from resopt.prompt.counting import encoding_of, is_sound
+from resopt.prompt.counting import encoding_of, is_sound, query_of
 from resopt.prompt.dense import compact, distinct
 
 _FRAME = 3
@@ -70,14 +70,25 @@ def prune_history(
         raise ConfigurationError(f"budget must be a number of tokens from 1 up, not {budget!r}")
     if type(keep_last) is not int or keep_last < 1:
         raise ConfigurationError(f"keep_last must be a number of turns from 1 up, not {keep_last!r}")
-    if isinstance(messages, str | Mapping) or not all(isinstance(message, Mapping) for message in messages):
-        raise ConfigurationError("messages must be a list of messages, each a dict with a role")
-    pins = set(pinned)
-    if any(type(place) is not int or not 0 <= place < len(messages) for place in pins):
-        raise ConfigurationError(f"pinned must hold places of messages, from 0 to {len(messages) - 1}, not {pinned!r}")
+    _check_messages(messages)
+    pins = _places(pinned, len(messages))
     pruning = _Pruning([dict(message) for message in messages], budget, encoding_of(model))
-    question = pruning.question() if query is None else query
+    question = pruning.question() if query is None else query_of(query)
     return pruning.run(messages, question, keep_last, pins)
+
+
+def _check_messages(messages: Any) -> None:
+    """A generator would be used up by looking at it, so it is no list either."""
+    listed = isinstance(messages, Sequence) and not isinstance(messages, str | bytes)
+    if not listed or not all(isinstance(message, Mapping) for message in messages):
+        raise ConfigurationError("messages must be a list of messages, each a dict with a role")
+
+
+def _places(pinned: Any, count: int) -> set[int]:
+    places: list[Any] = list(pinned) if isinstance(pinned, Iterable) else [None]
+    if any(type(place) is not int or not 0 <= place < count for place in places):
+        raise ConfigurationError(f"pinned must hold places of messages, from 0 to {count - 1}, not {pinned!r}")
+    return set(places)
 
 
 class _Pruning:

@@ -136,6 +136,10 @@ def check_markers(protect: Any) -> list[tuple[str, str]]:
         raise ConfigurationError(
             f"protect must hold several marks or pairs of them, such as [({protect!r}, …)], not a str"
         )
+    if not isinstance(protect, Iterable):
+        raise ConfigurationError(
+            f"protect must hold marks or pairs of marks, () for none, not {type(protect).__name__}"
+        )
     pairs: list[tuple[str, str]] = []
     for mark in protect:
         pair = (mark, mark) if isinstance(mark, str) else mark

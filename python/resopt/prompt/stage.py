@@ -102,6 +102,9 @@ class PromptOptimizer:
             raise ConfigurationError(f"level must be one of {', '.join(LEVELS)}, or None, not {level!r}")
         if length is not None and not isinstance(length, AnswerLength | bool):
             raise ConfigurationError(f"length must be an AnswerLength, a bool or None, not {type(length).__name__}")
+        for name, flag in (("shadow", shadow), ("prefix_cache", prefix_cache)):
+            if not isinstance(flag, bool):
+                raise ConfigurationError(f"{name} must be True or False, not {flag!r}")
         if applies is not None and not callable(applies):
             raise ConfigurationError(f"applies must be a function of a request, or None, not {type(applies).__name__}")
         optimize_prompt("", level or "light", examples=examples)  # the same rules for its arguments, said at once
@@ -110,7 +113,7 @@ class PromptOptimizer:
             (0.3 if context else None) if context is None or isinstance(context, bool) else check_share(context)
         )
         self.length = AnswerLength() if length is True else length or None
-        self.shadow, self.prefix_cache = bool(shadow), bool(prefix_cache)
+        self.shadow, self.prefix_cache = shadow, prefix_cache
         self.planner = PrefixPlanner(expected_calls)
         self._applies = applies
         markers = check_markers(protect)

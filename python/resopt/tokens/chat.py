@@ -2,99 +2,57 @@
 
 Read are plain texts, lists of messages, and the bodies of OpenAI's chat, responses, completions and embeddings and of
 Anthropic's messages; parts may be dicts or objects of a client library. The formulas are in the core, `tokens/chat.rs`.
+What is kept at the provider (a conversation, a stored prompt, a file) and what the provider adds by itself (its server
+tools, MCP servers) is `uncounted`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
-import msgspec
-
-from resopt._core import ChatFamily, Encoding, text_class
 from resopt.errors import InvalidRequestError
+from resopt.tokens.found import Chat, Image, each, field, fielded, kind_of, spelled
 from resopt.tokens.images import size_of_base64, size_of_url
+from resopt.tokens.tools import read_format, read_tool
 from resopt.types import Request
-
-if TYPE_CHECKING:
-    from resopt.tokens.models import TextClass
 
 Content: TypeAlias = str | Sequence[Mapping[str, Any]] | Request
 """A text, messages, or a whole request."""
 
-_TEXT_PARTS = frozenset(
+_TEXT_PARTS: Final = frozenset(
     {"text", "input_text", "output_text", "thinking", "reasoning_text", "summary_text", "refusal", None}
 )
-_IMAGE_PARTS = frozenset({"image_url", "input_image", "image"})
+_IMAGE_PARTS: Final = frozenset({"image_url", "input_image", "image", "computer_screenshot"})
+_ITEMS: Final = frozenset(
+    {"message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output"}
+)
+"""Items of the responses API that can be counted."""
 
-
-class Image(msgspec.Struct, frozen=True):
-    """An image: its size in pixels, or None when only its address is known, and whether low detail was asked for."""
-
-    size: tuple[int, int] | None
-    low_detail: bool
-
-
-class Chat:
-    """What was found in a content.
-
-    Attributes:
-        texts: what is counted with the tokenizer.
-        tool_texts: names, descriptions and properties of tools, likewise.
-        messages: messages, the system's included; 0 for plain text, which has no frame.
-        names: messages that name their author.
-        tools: functions, those with properties, properties, lists of values, values.
-        images: the images.
-        uncounted: parts whose tokens nobody can tell from here, such as files and audio.
-        given: tokens that came as numbers, as embeddings and completions may be asked for.
-    """
-
-    __slots__ = ("given", "images", "messages", "names", "texts", "tool_texts", "tools", "uncounted")
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.tool_texts: list[str] = []
-        self.messages = 0
-        self.names = 0
-        self.tools = [0, 0, 0, 0, 0]
-        self.images: list[Image] = []
-        self.uncounted = 0
-        self.given = 0
-
-    @property
-    def plain(self) -> bool:
-        """Whether it is nothing but text, which has no frame."""
-        return not (self.messages or self.tool_texts or self.images or self.uncounted)
-
-    def frame(self, family: ChatFamily) -> int:
-        """Tokens around the texts of messages and tools."""
-        messages = family.messages(self.messages, self.names) if self.messages else 0
-        return messages + family.tools(*self.tools)
-
-    def by_class(self, encoding: Encoding) -> dict[TextClass, int]:
-        """Tokens of the texts by class."""
-        texts = self.texts + self.tool_texts
-        counts: dict[TextClass, int] = {"prose": 0, "code": 0, "cjk": 0, "other": 0}
-        for text, tokens in zip(texts, encoding.count_many(texts), strict=True):
-            counts[text_class(text)] += tokens
-        return counts
+_CONVERSATIONS: Final = ("messages", "input", "prompt")
+_READ: Final = frozenset({*_CONVERSATIONS, "system", "instructions", "tools", "functions"})
+_KEPT: Final = ("previous_response_id", "conversation", "container")
+"""What names something kept at the provider."""
 
 
 def read(content: Content) -> Chat:
     """Find what is counted in a text, messages or a request.
 
     Raises:
-        InvalidRequestError: the content is none of these, or a message is neither a mapping nor an object with fields.
+        InvalidRequestError: the content is none of these, or a part of it is not what it should be.
     """
     chat, given = Chat(), cast("object", content)
-    if isinstance(given, str):
-        chat.texts.append(given)
-    elif isinstance(given, Request):
-        _read_body(given, chat)
-    elif isinstance(given, Iterable) and not isinstance(given, Mapping | bytes):
-        _read_messages(given, chat)
-    else:
-        raise InvalidRequestError(f"tokens are counted of a str, messages or a Request, not {type(given).__name__}")
+    try:
+        if isinstance(given, str):
+            chat.texts.append(given)
+        elif isinstance(given, Request):
+            _read_body(given, chat)
+        elif isinstance(given, Iterable) and not isinstance(given, Mapping | bytes | bytearray):
+            _read_messages(given, chat)
+        else:
+            raise InvalidRequestError(f"tokens are counted of a str, messages or a Request, not {type(given).__name__}")
+    except RecursionError:
+        raise InvalidRequestError("the content is nested too deeply to be counted: it may contain itself") from None
     return chat
 
 
@@ -104,22 +62,55 @@ def _read_body(request: Request, chat: Chat) -> None:
         if body.get(name):
             chat.messages += 1
             _read_content(body[name], chat)
-    for name in ("messages", "input", "prompt"):
-        if body.get(name):
+    for name in _CONVERSATIONS:
+        if found := body.get(name):
             framed = name != "prompt" and request.api != "openai.embeddings"
-            _read_conversation(body[name], chat, framed=framed)
-    for tool in [*(body.get("tools") or ()), *(body.get("functions") or ())]:
-        _read_tool(tool, chat)
+            _read_conversation(found, chat, name=name, framed=framed)
+    for name in ("tools", "functions"):
+        for tool in each(body.get(name), name):
+            read_tool(tool, chat)
+    for answer in _formats(body):
+        read_format(answer, chat)
+    chat.forced = _forced(body.get("tool_choice"))
+    kept = sum(body.get(name) is not None for name in _KEPT) + len(list(each(body.get("mcp_servers"), "mcp_servers")))
+    unread = body.keys().isdisjoint((*_READ, *_KEPT)) and bool(body.keys() - {"model"})  # another API's shape
+    chat.uncounted += kept + unread
 
 
-def _read_conversation(found: Any, chat: Chat, *, framed: bool) -> None:
+def _formats(body: Mapping[str, Any]) -> list[Any]:
+    """What is said of the answer's format in OpenAI's chat and responses, and in Anthropic's messages, old and new."""
+    found = [body.get("response_format"), body.get("output_format")]
+    found += [field(body.get(name), "format") for name in ("text", "output_config")]
+    return [answer for answer in found if answer is not None]
+
+
+def _forced(choice: Any) -> bool:
+    """Whether the model must call a tool."""
+    kind = choice if isinstance(choice, str) else field(choice, "type")
+    return kind in ("any", "tool", "required", "function", "custom")
+
+
+def _read_stored_prompt(prompt: Mapping[str, Any], chat: Chat) -> None:
+    """A prompt that is kept at the provider: only what is put into it is known."""
+    chat.uncounted += 1
+    variables = prompt.get("variables")
+    for value in variables.values() if isinstance(variables, Mapping) else ():
+        _read_content(value, chat)
+
+
+def _read_conversation(given: Any, chat: Chat, *, name: str, framed: bool) -> None:
     """Messages, or what embeddings and completions take: a text or several, tokens or several sequences of them."""
-    if isinstance(found, str):
+    if isinstance(given, str):
         if framed:
             chat.messages += 1
             chat.texts.append("user")
-        chat.texts.append(found)
-    elif all(isinstance(item, str) for item in found):
+        chat.texts.append(given)
+        return
+    if name == "prompt" and isinstance(given, Mapping):
+        _read_stored_prompt(given, chat)
+        return
+    found = list(each(given, name))
+    if all(isinstance(item, str) for item in found):
         chat.texts += found
     elif all(isinstance(item, int) for item in found):
         chat.given += len(found)
@@ -131,29 +122,37 @@ def _read_conversation(found: Any, chat: Chat, *, framed: bool) -> None:
 
 def _read_messages(messages: Iterable[Any], chat: Chat) -> None:
     for message in messages:
-        if message is None or isinstance(message, str | bytes | int | float):
-            raise InvalidRequestError(f"a message is a mapping with role and content, not {type(message).__name__}")
+        fielded(message, "a message is a mapping with role and content")
         chat.messages += 1
-        role, name = _field(message, "role"), _field(message, "name")
+        role, name = field(message, "role"), field(message, "name")
         if isinstance(role, str):
             chat.texts.append(role)
             if isinstance(name, str):
                 chat.names += 1
                 chat.texts.append(name)
-        _read_content(_field(message, "content"), chat)
-        for call in _field(message, "tool_calls") or ():
-            _read_call(_field(call, "function"), chat)
-        _read_call(_field(message, "function_call"), chat)
+        _read_content(field(message, "content"), chat)
+        _read_content(field(message, "refusal"), chat)
+        if field(message, "audio") is not None:
+            chat.uncounted += 1
+        for call in each(field(message, "tool_calls"), "tool_calls"):
+            fielded(call, "a call of a tool is a mapping with the function and its arguments")
+            called = field(call, "function") or field(call, "custom")
+            chat.uncounted += called is None
+            _read_call(called, chat)
+        _read_call(field(message, "function_call"), chat)
         if role is None:  # an item of the responses API: a call, or what it gave
-            _read_call(message if _field(message, "arguments") is not None else None, chat)
-            _read_content(_field(message, "output"), chat)
+            _read_call(message, chat)
+            _read_content(field(message, "output"), chat)
+            chat.uncounted += kind_of(message) not in _ITEMS
 
 
 def _read_call(call: Any, chat: Chat) -> None:
-    """A function's name and arguments."""
-    chat.texts += [
-        value for name in ("name", "arguments") if call is not None and isinstance(value := _field(call, name), str)
-    ]
+    """The name of what is called, and with what: JSON as text, text of a custom tool, or data."""
+    if call is None:
+        return
+    for name in ("name", "arguments", "input"):
+        if (value := field(call, name)) is not None:
+            chat.texts.append(value if isinstance(value, str) else spelled(value, f"{name} of a call"))
 
 
 def _read_content(content: Any, chat: Chat) -> None:
@@ -165,74 +164,42 @@ def _read_content(content: Any, chat: Chat) -> None:
         return
     if isinstance(content, Mapping) or not isinstance(content, Iterable):
         content = (content,)
+    if isinstance(content, bytes | bytearray):
+        raise InvalidRequestError(f"content is a str or a list of parts, not {type(content).__name__}: decode it first")
     for part in content:
         if isinstance(part, str):
             chat.texts.append(part)
         else:
-            _read_part(part, _field(part, "type"), chat)
+            _read_part(fielded(part, "content is a str or a list of parts, each a mapping with its type"), chat)
 
 
-def _read_part(part: Any, kind: Any, chat: Chat) -> None:
+def _read_part(part: Any, chat: Chat) -> None:
+    kind, source = kind_of(part), field(part, "source")
     if kind in _TEXT_PARTS:
-        texts = (_field(part, name) for name in ("text", "thinking", "refusal"))
-        chat.texts += [text for text in texts if isinstance(text, str)]
+        texts = [text for name in ("text", "thinking", "refusal") if (text := field(part, name)) is not None]
+        if not all(isinstance(text, str) for text in texts):
+            raise InvalidRequestError(f"the text of a part must be a str, not {type(texts[0]).__name__}")
+        chat.texts += texts
+        chat.uncounted += kind is None and not texts
     elif kind in _IMAGE_PARTS:
         chat.images.append(_image(part))
     elif kind == "tool_result":
-        _read_content(_field(part, "content"), chat)
+        _read_content(field(part, "content"), chat)
     elif kind == "tool_use":
-        chat.texts += (str(_field(part, "name")), msgspec.json.encode(_field(part, "input")).decode())
+        _read_call(part, chat)
+    elif kind == "document" and isinstance(text := field(source, "data"), str) and field(source, "type") == "text":
+        chat.texts.append(text)
     else:
         chat.uncounted += 1
 
 
 def _image(part: Any) -> Image:
-    source = _field(part, "source")
+    source = field(part, "source")
     if source is not None:  # Anthropic's shape
-        data = _field(source, "data")
+        data = field(source, "data")
         return Image(size_of_base64(data) if isinstance(data, str) else None, low_detail=False)
-    address = _field(part, "image_url")
-    detail = _field(part, "detail")
+    address = field(part, "image_url")
+    detail = field(part, "detail")
     if address is not None and not isinstance(address, str):
-        address, detail = _field(address, "url"), _field(address, "detail")
+        address, detail = field(address, "url"), field(address, "detail")
     return Image(size_of_url(address) if isinstance(address, str) else None, low_detail=detail == "low")
-
-
-def _read_tool(tool: Any, chat: Chat) -> None:
-    function = _field(tool, "function")
-    function = tool if function is None else function
-    name = _field(function, "name")
-    if not isinstance(name, str):
-        chat.uncounted += 1  # a tool of the provider's own, whose text is not ours
-        return
-    description = _field(function, "description") or ""
-    chat.tools[0] += 1
-    chat.tool_texts.append(f"{name}:{str(description).removesuffix('.')}")
-    schema = _field(function, "parameters") or _field(function, "input_schema")
-    properties = _field(schema, "properties") if schema is not None else None
-    if isinstance(properties, Mapping) and properties:
-        chat.tools[1] += 1
-        _read_properties(properties, chat)
-
-
-def _read_properties(properties: Mapping[str, Any], chat: Chat) -> None:
-    """Properties of a schema, those inside others included."""
-    for key, schema in properties.items():
-        schema = schema if isinstance(schema, Mapping) else {}  # noqa: PLW2901 - `true` is a schema as well
-        description = str(schema.get("description") or "").removesuffix(".")
-        chat.tools[2] += 1
-        chat.tool_texts.append(f"{key}:{schema.get('type', '')}:{description}")
-        values = schema.get("enum")
-        if isinstance(values, list | tuple) and values:
-            chat.tools[3] += 1
-            chat.tools[4] += len(values)
-            chat.tool_texts += map(str, values)
-        items = schema.get("items")
-        for inner in (schema, items if isinstance(items, Mapping) else {}):
-            deeper = inner.get("properties")
-            if isinstance(deeper, Mapping):
-                _read_properties(deeper, chat)
-
-
-def _field(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)

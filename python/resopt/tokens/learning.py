@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resopt.errors import ConfigurationError
+from resopt.tokens.models import tokens_of
 from resopt.tokens.ratios import TokenRatios
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 class TokenLearning:
     """Lets estimates learn in the pipeline: `AsyncOptimizer(provider, stages=[…, TokenLearning(ratios)])`.
 
-    Put it last: it learns from what was sent.
+    Put it last: it learns from what was sent. It learns of the model asked for and of the one that the reply names:
+    tokens are counted by either, and behind an alias (`prod-chat`) they are two.
 
     Args:
         ratios: what learns; a new one when None.
@@ -42,5 +44,8 @@ class TokenLearning:
 
     def learn(self, request: Request, response: Response) -> None:
         """Compare what was billed with what o200k counts."""
-        if response.usage is not None and response.usage.input_tokens:
-            self.ratios.learn(response.model or request.model, request, response.usage.input_tokens)
+        if response.usage is None or not response.usage.input_tokens:
+            return
+        models = {tokens_of(model).name: model for model in (request.model, response.model) if model}
+        for model in models.values():
+            self.ratios.learn(model, request, response.usage.input_tokens)

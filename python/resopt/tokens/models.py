@@ -1,8 +1,8 @@
 """Which encoding and which chat rules a model has, and what is assumed of one whose tokenizer is not public.
 
-Encodings are those of tiktoken 0.14.0 (`model.py`); names may carry a vendor's path (`openai/gpt-4o`), a fine-tuning
-frame (`ft:gpt-4o:acme::id`), a date and any case. Ratios of other tokenizers to `o200k_base` are medians and 5 % and
-95 % quantiles measured on documents, code, JSON and six languages; see `ratios.py` for better ones, from replies.
+Encodings are those of tiktoken 0.14.0 (`model.py`); names may be spelled as gateways spell them, see `names.py`. Ratios
+of other tokenizers to `o200k_base` are medians and 5 % and 95 % quantiles measured on documents, code, JSON and six
+languages; see `ratios.py` for better ones, from replies.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 
 from resopt._core import ChatFamily, Encoding
 from resopt.errors import ConfigurationError
+from resopt.tokens.names import claude_version, learned_name, plain_name
 
 TextClass: TypeAlias = Literal["prose", "code", "cjk", "other"]
 """English prose; code, JSON and markup; Chinese, Japanese and Korean; any other language."""
@@ -46,12 +47,16 @@ class ModelTokens(msgspec.Struct, frozen=True):
         family: the rules of its chats, see `_core.ChatFamily`.
         exact: whether the encoding is the model's own.
         ratios: what is assumed of a model whose tokenizer is not public.
+        name: what it is called in `TokenRatios`: the same for an alias and the releases behind it.
+        tools: shares by which what tools cost once (`ChatFamily.for_tools`) may be lower and higher.
     """
 
     encoding: str
     family: str
     exact: bool
     ratios: Mapping[TextClass, Ratio]
+    name: str = ""
+    tools: tuple[float, float] = (0.1, 0.1)
 
 
 EXACT: Final[Mapping[TextClass, Ratio]] = dict.fromkeys(("prose", "code", "cjk", "other"), Ratio(1.0, 1.0, 1.0))
@@ -63,9 +68,13 @@ _CLAUDE: Final[Mapping[TextClass, Ratio]] = {
     "cjk": Ratio(1.72, 1.29, 4.29),
     "other": Ratio(1.72, 1.29, 4.29),
 }
-# From Opus 4.7, Sonnet 5 and Fable 5 on the same text takes about 30 % more (Anthropic, *Token counting*).
+# With Opus 4.7 and 4.8, Opus 5, Sonnet 5 and Fable 5 the same text takes about 30 % more (Anthropic, *Token counting*).
 _CLAUDE_NEWER: Final[Mapping[TextClass, Ratio]] = {
     kind: Ratio(ratio.value * 1.3, ratio.low * 1.1, ratio.high * 1.4) for kind, ratio in _CLAUDE.items()
+}
+# Of other models that came since it is not said which of the two they have: probably the newer, perhaps a newer still.
+_CLAUDE_UNKNOWN: Final[Mapping[TextClass, Ratio]] = {
+    kind: Ratio(newer.value, _CLAUDE[kind].low, newer.high * 1.2) for kind, newer in _CLAUDE_NEWER.items()
 }
 _DEEPSEEK: Final[Mapping[TextClass, Ratio]] = {
     "prose": Ratio(1.03, 1.0, 1.07),
@@ -109,15 +118,30 @@ _OWN: Final = (
     ("davinci-002", "cl100k_base", "other"),
     ("babbage-002", "cl100k_base", "other"),
 )
-_ESTIMATED: Final = (
-    ("claude-opus-4-7", "claude", _CLAUDE_NEWER),
-    ("claude-opus-4-8", "claude", _CLAUDE_NEWER),
-    ("claude-opus-5*", "claude", _CLAUDE_NEWER),
-    ("claude-sonnet-5*", "claude", _CLAUDE_NEWER),
-    ("claude-fable-5*", "claude", _CLAUDE_NEWER),
-    ("claude", "claude", _CLAUDE),
-    ("deepseek", "other", _DEEPSEEK),
+_ESTIMATED: Final = (("deepseek", "other", _DEEPSEEK),)
+
+# The least version, the sort of model (any, when empty) and its family; the newer first.
+_CLAUDE_FAMILIES: Final = (
+    ((5, 0), "", "claude-5"),
+    ((4, 8), "", "claude-4-8"),
+    ((4, 7), "", "claude-4-7"),
+    ((4, 6), "", "claude-4-6"),
+    ((4, 5), "", "claude-4-5"),
+    ((4, 0), "", "claude-4"),
+    ((3, 5), "haiku", "claude-3-5-haiku"),
+    ((3, 5), "", "claude-3-5-sonnet"),
+    ((3, 0), "opus", "claude-3-opus"),
+    ((3, 0), "sonnet", "claude-3-sonnet"),
+    ((0, 0), "", "claude-3-haiku"),
 )
+_NEWER_SINCE: Final = (4, 7)
+_NEWER_KNOWN: Final = {"opus": (4, 7), "sonnet": (5, 0), "fable": (5, 0)}
+"""Models that are said to have the newer tokenizer, from these versions to the end of the fifth."""
+
+_PROMPT_KNOWN: Final = (0.3, 0.2)
+"""Anthropic's own pages of November 2025 and July 2026 differ by as much in the prompt for tools of one model."""
+_PROMPT_UNKNOWN: Final = (0.5, 1.3)
+"""Of a model in neither page: from the smallest to the largest prompt that any model has."""
 
 _REMEMBERED = 4_096
 """Model names that are remembered; callers choose names, so the memory of them is bounded."""
@@ -138,7 +162,7 @@ def tokens_of(model: str) -> ModelTokens:
         return known
     if not isinstance(model, str):
         raise ConfigurationError(f"model must be a str, not {type(model).__name__}")
-    known = _found(_plain(model))
+    known = msgspec.structs.replace(_found(plain_name(model)), name=learned_name(model))
     if len(_models) >= _REMEMBERED:
         _models.clear()
     _models[str(model)] = known
@@ -184,22 +208,33 @@ def family_named(name: str) -> ChatFamily:
 _NAMES = ("o200k_base", "cl100k_base", "o200k_harmony")
 
 
-def _plain(model: str) -> str:
-    """A model's name without what vendors and fine-tuning put around it."""
-    name = model.strip().lower().rpartition("/")[2]
-    for frame in ("ft:", "us.", "eu.", "apac.", "global.", "anthropic.", "openai."):
-        name = name.removeprefix(frame)
-    return name
-
-
 def _found(name: str) -> ModelTokens:
     for beginning, encoding, family in _OWN:
         if _begins(name, beginning):
             return ModelTokens(encoding, family, exact=True, ratios=EXACT)
+    if name.startswith("claude"):
+        return _claude(name)
     for beginning, family, ratios in _ESTIMATED:
         if _begins(name, beginning):
             return ModelTokens(DEFAULT, family, exact=False, ratios=ratios)
     return ModelTokens(DEFAULT, "other", exact=False, ratios=_UNKNOWN)
+
+
+def _claude(name: str) -> ModelTokens:
+    """Claude by its version; one that is not known, or says none, is taken for the newest, with a wider band."""
+    version = claude_version(name) or (99, 0)
+    sort = next((sort for sort in ("opus", "sonnet", "haiku", "fable") if sort in name), "")
+    family = next(family for least, of, family in _CLAUDE_FAMILIES if version >= least and of in ("", sort))
+    known = version < _NEWER_SINCE or (sort in _NEWER_KNOWN and _NEWER_KNOWN[sort] <= version < (6, 0))
+    newer = _CLAUDE_NEWER if known else _CLAUDE_UNKNOWN
+    published = known and (version < (5, 0) or (sort, version) == ("sonnet", (5, 0)))
+    return ModelTokens(
+        DEFAULT,
+        family,
+        exact=False,
+        ratios=_CLAUDE if version < _NEWER_SINCE else newer,
+        tools=_PROMPT_KNOWN if published else _PROMPT_UNKNOWN,
+    )
 
 
 def _begins(name: str, beginning: str) -> bool:

@@ -8,8 +8,8 @@ names, so only the last 500 to 1,000 replies of each class count.
 from __future__ import annotations
 
 import hashlib
+import sys
 import warnings
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -18,9 +18,13 @@ import msgspec
 from resopt._core import Sketch
 from resopt.errors import ConfigurationError
 from resopt.tokens.chat import read
+from resopt.tokens.given import path_of
 from resopt.tokens.models import DEFAULT, Ratio, TextClass, encoding_named, family_named, tokens_of
+from resopt.tokens.names import learned_name
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from resopt.tokens.chat import Content
 
 _HALF: Final = 500
@@ -34,6 +38,9 @@ _SMALLEST: Final = 16
 
 _SHARE: Final = 0.6
 """The share of the tokens that one class must have for a mixed request to teach it."""
+
+_DOUBT: Final = 0.1
+"""The share of a text that may be in doubt about the tools beside it for the text to teach anything."""
 
 _MAGIC: Final = b"RSTR\x01"
 _DIGEST: Final = 16
@@ -90,6 +97,9 @@ class TokenRatios:
         ratios.learn("claude-sonnet-5", request, response.usage.input_tokens)
         count_tokens(text, model="claude-sonnet-5", ratios=ratios)
 
+    A model's spellings and dated releases are one model (`names.py`): what `claude-sonnet-5-20260901` teaches is known
+    of `anthropic/claude-sonnet-5`.
+
     Args:
         max_models: models kept at most, about 10 KB each; the one that was not used for longest is forgotten first.
 
@@ -107,7 +117,8 @@ class TokenRatios:
         """Learn from one reply; whether there was anything to learn.
 
         Of a request with texts of several classes, the one with most of the tokens learns what the others leave. A
-        request with images or files, a model whose tokens are exact, and a text of a few words teach nothing.
+        request with images or files, one with tools or a schema whose cost is in doubt beside the rest, a model whose
+        tokens are exact, and a text of a few words teach nothing.
 
         Args:
             model: the model that was billed.
@@ -115,23 +126,26 @@ class TokenRatios:
             tokens: what the provider billed for it: the input tokens of a request, cached ones included.
 
         Raises:
-            ConfigurationError: the content or the number of tokens is of the wrong type.
+            ConfigurationError: the model is not a str, or the number of tokens not an int that a reply can have.
+            InvalidRequestError: the content is not what `count_tokens` takes.
         """
         _at_least(tokens, 0, "tokens")
         known = tokens_of(model)
-        chat = read(content)
+        chat, encoding, family = read(content), encoding_named(DEFAULT), family_named(known.family)
         if known.exact or chat.images or chat.uncounted:
             return False
-        counts = chat.by_class(encoding_named(DEFAULT))
+        counts = chat.by_class(encoding)
         kind = max(_CLASSES, key=counts.__getitem__)
         if counts[kind] < _SMALLEST or counts[kind] < _SHARE * sum(counts.values()):
             return False
+        if max(chat.doubt(encoding, family, known)) > _DOUBT * counts[kind]:
+            return False
         others = sum(counts[other] * self.ratio(model, other).value for other in _CLASSES if other != kind)
-        ratio = (tokens - chat.frame(family_named(known.family)) - others) / counts[kind]
+        ratio = (tokens - chat.frame(family) - others) / counts[kind]
         if ratio <= 0:
             return False
         with self._lock:
-            self._touch(model).setdefault(kind, _Learned()).add(ratio)
+            self._touch(known.name).setdefault(kind, _Learned()).add(ratio)
         return True
 
     def ratio(self, model: str, kind: TextClass) -> Ratio:
@@ -142,15 +156,17 @@ class TokenRatios:
         """
         if kind not in _CLASSES:
             raise ConfigurationError(f"a class of texts is one of {', '.join(_CLASSES)}, not {kind!r}")
-        assumed = tokens_of(model).ratios[kind]
+        known = tokens_of(model)
+        assumed = known.ratios[kind]
         with self._lock:
-            learned = self._models[model].get(kind) if model in self._models else None
+            classes = self._models.get(known.name)
+            learned = None if classes is None else classes.get(kind)
             return assumed if learned is None else learned.ratio(assumed)
 
-    def _touch(self, model: str) -> dict[TextClass, _Learned]:
+    def _touch(self, name: str) -> dict[TextClass, _Learned]:
         """The classes of a model, which is now the one used last."""
-        classes = self._models.pop(model, {})
-        self._models[model] = classes
+        classes = self._models.pop(name, {})
+        self._models[name] = classes
         if len(self._models) > self._max_models:
             del self._models[next(iter(self._models))]
         return classes
@@ -171,45 +187,77 @@ class TokenRatios:
         """Read back what `to_bytes` wrote.
 
         Raises:
-            ConfigurationError: the bytes are cut short, changed or of another version.
+            ConfigurationError: they are no bytes, or cut short, changed or of another version.
         """
+        if not isinstance(data, bytes):
+            raise ConfigurationError(f"data must be the bytes that to_bytes gave, not {type(data).__name__}")
         start = len(_MAGIC) + _DIGEST
         body = data[start:]
         if data[: len(_MAGIC)] != _MAGIC or data[len(_MAGIC) : start] != _digest(body):
             raise ConfigurationError("these bytes are no token ratios of this version, or they are damaged")
         ratios = cls(max_models)
-        for saved in msgspec.msgpack.decode(body, type=list[_Saved]):
+        try:
+            entries = msgspec.msgpack.decode(body, type=list[_Saved])
+        except msgspec.MsgspecError as error:
+            raise ConfigurationError(f"these bytes are no token ratios of this version: {error}") from error
+        for saved in entries:
             learned = _Learned(Sketch.from_bytes(saved.before), Sketch.from_bytes(saved.now))
-            ratios._touch(saved.model)[saved.kind] = learned
+            ratios._touch(learned_name(saved.model))[saved.kind] = learned
         return ratios
 
-    def save(self, path: str | Path) -> None:
-        """Write all that was learned to a file, in one step: a reader sees the old file or the new one."""
-        path = Path(path)
-        temporary = path.with_name(f"{path.name}.new")
-        temporary.write_bytes(self.to_bytes())
-        temporary.replace(path)
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write all that was learned to a file, in one step: a reader sees the old file or the new one.
+
+        Raises:
+            ConfigurationError: `path` is no path.
+            OSError: it cannot be written.
+        """
+        target = path_of(path)
+        temporary = target.with_name(f"{target.name}.new")
+        try:
+            temporary.write_bytes(self.to_bytes())
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
     @classmethod
-    def load(cls, path: str | Path, max_models: int = 64) -> TokenRatios:
-        """Read what `save` wrote; a file that is missing or damaged is a fresh start, the latter with a warning."""
+    def load(cls, path: str | PathLike[str], max_models: int = 64) -> TokenRatios:
+        """Read what `save` wrote; a file that is missing or cannot be read is a fresh start, the latter with a warning.
+
+        Raises:
+            ConfigurationError: `path` is no path, or `max_models` not an int of at least 1.
+        """
+        ratios, source = cls(max_models), path_of(path)
         try:
-            return cls.from_bytes(Path(path).read_bytes(), max_models)
+            return cls.from_bytes(source.read_bytes(), max_models)
         except FileNotFoundError:
-            return cls(max_models)
+            return ratios
+        except OSError as error:
+            reason = f"it cannot be read ({error.strerror})"
         except ConfigurationError as error:
-            warnings.warn(f"{path}: {error}; starting without", RuntimeWarning, stacklevel=2)
-            return cls(max_models)
+            reason = str(error)
+        warnings.warn(f"{path}: {reason}; starting without", RuntimeWarning, stacklevel=2)
+        return ratios
 
 
 def ratio_of(model: str, kind: TextClass, ratios: TokenRatios | None) -> Ratio:
-    """The ratio of a model in a class of texts, learned or assumed."""
-    return tokens_of(model).ratios[kind] if ratios is None else ratios.ratio(model, kind)
+    """The ratio of a model in a class of texts, learned or assumed.
+
+    Raises:
+        ConfigurationError: `ratios` is no `TokenRatios`.
+    """
+    if ratios is None:
+        return tokens_of(model).ratios[kind]
+    if not isinstance(ratios, TokenRatios):
+        raise ConfigurationError(f"ratios must be a TokenRatios or None, not {type(ratios).__name__}")
+    return ratios.ratio(model, kind)
 
 
 def _at_least(value: object, least: int, name: str) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigurationError(f"{name} must be an int of at least {least}, not {value!r}")
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= sys.maxsize:
+        given = "one out of range" if type(value) is int and value.bit_length() > 64 else repr(value)
+        raise ConfigurationError(f"{name} must be an int of at least {least}, not {given}")
 
 
 def _sketch() -> Sketch:

@@ -6,11 +6,12 @@ special token in a text (`<|endoftext|>`) is ordinary text unless asked for: it 
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 from resopt._core import text_class
-from resopt.errors import ConfigurationError
-from resopt.tokens.models import DEFAULT, ModelTokens, encoding_named, own_encoding, tokens_of
+from resopt.tokens.given import flag_of, limit_of, several
+from resopt.tokens.models import DEFAULT, encoding_named, own_encoding, tokens_of
 from resopt.tokens.ratios import TokenRatios, ratio_of
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ def encode(text: str, model: str | None = None, *, special: bool = False) -> lis
     Raises:
         ConfigurationError: the text is not a str, or the model's tokenizer is not public.
     """
-    return own_encoding(model).encode(text, special=special)
+    return own_encoding(model).encode(text, special=flag_of(special, "special"))
 
 
 def encode_many(texts: Iterable[str], model: str | None = None, *, special: bool = False) -> list[list[int]]:
     """The tokens of each of many texts; see `encode`. Other threads run meanwhile."""
-    return own_encoding(model).encode_many(texts, special=special)
+    return own_encoding(model).encode_many(several(texts), special=flag_of(special, "special"))
 
 
 def decode(tokens: Sequence[int], model: str | None = None) -> str:
@@ -47,7 +48,7 @@ def decode(tokens: Sequence[int], model: str | None = None) -> str:
 
 def decode_many(sequences: Iterable[Sequence[int]], model: str | None = None) -> list[str]:
     """The text of each of many sequences of tokens; see `decode`. Other threads run meanwhile."""
-    return own_encoding(model).decode_many(sequences)
+    return own_encoding(model).decode_many(several(sequences, "sequences", "sequences of tokens"))
 
 
 def fits(text: str, max_tokens: int, model: str | None = None, *, ratios: TokenRatios | None = None) -> bool:
@@ -64,8 +65,10 @@ def fits(text: str, max_tokens: int, model: str | None = None, *, ratios: TokenR
     Raises:
         ConfigurationError: an argument is of the wrong type or negative.
     """
-    known = tokens_of(DEFAULT if model is None else model)
-    limit = _limit(text, max_tokens, model, known, ratios)
+    model, limit = DEFAULT if model is None else model, limit_of(max_tokens)
+    known = tokens_of(model)
+    if not known.exact:
+        limit = _estimated(text, limit, model, ratios)
     return encoding_named(known.encoding).fits(text, limit)
 
 
@@ -73,10 +76,10 @@ def fits_many(
     texts: Iterable[str], max_tokens: int, model: str | None = None, *, ratios: TokenRatios | None = None
 ) -> list[bool]:
     """Whether each of many texts has at most `max_tokens` tokens; see `fits`. Other threads run meanwhile."""
-    known = tokens_of(DEFAULT if model is None else model)
+    known, limit = tokens_of(DEFAULT if model is None else model), limit_of(max_tokens)
     if known.exact:
-        return encoding_named(known.encoding).fits_many(texts, max_tokens)
-    return [fits(text, max_tokens, model, ratios=ratios) for text in texts]
+        return encoding_named(known.encoding).fits_many(several(texts), limit)
+    return [fits(text, limit, model, ratios=ratios) for text in several(texts)]
 
 
 def truncate(text: str, max_tokens: int, model: str | None = None, *, ratios: TokenRatios | None = None) -> str:
@@ -89,35 +92,36 @@ def truncate(text: str, max_tokens: int, model: str | None = None, *, ratios: To
         text: any text.
         max_tokens: how many tokens there may be, at least 0.
         model: a model or the name of an encoding; None for `o200k_base`. Where tokens are estimated, the high end of
-            the band fits.
+            the band of what is returned fits, though a little more of the text might do as well.
         ratios: what was learned about models whose tokenizer is not public.
 
     Raises:
         ConfigurationError: an argument is of the wrong type or negative.
     """
-    known = tokens_of(DEFAULT if model is None else model)
-    limit = _limit(text, max_tokens, model, known, ratios)
-    return encoding_named(known.encoding).truncate(text, limit)
+    model, limit = DEFAULT if model is None else model, limit_of(max_tokens)
+    known = tokens_of(model)
+    encoding = encoding_named(known.encoding)
+    if known.exact:
+        return encoding.truncate(text, limit)
+    while True:  # the beginning may be of another class than the whole, with another ratio: at most once for each class
+        most = _estimated(text, limit, model, ratios)
+        if encoding.fits(text, most):
+            return text
+        text = encoding.truncate(text, most)
 
 
 def truncate_many(
     texts: Iterable[str], max_tokens: int, model: str | None = None, *, ratios: TokenRatios | None = None
 ) -> list[str]:
     """The beginning of each of many texts; see `truncate`. Other threads run meanwhile."""
-    known = tokens_of(DEFAULT if model is None else model)
+    known, limit = tokens_of(DEFAULT if model is None else model), limit_of(max_tokens)
     if known.exact:
-        return encoding_named(known.encoding).truncate_many(texts, max_tokens)
-    return [truncate(text, max_tokens, model, ratios=ratios) for text in texts]
+        return encoding_named(known.encoding).truncate_many(several(texts), limit)
+    return [truncate(text, limit, model, ratios=ratios) for text in several(texts)]
 
 
-def _limit(text: str, max_tokens: int, model: str | None, known: ModelTokens, ratios: TokenRatios | None) -> int:
-    """Tokens of the known encoding that are at most `max_tokens` of the model."""
-    if known.exact:
-        return max_tokens
-    if not _is_count(max_tokens):
-        raise ConfigurationError("max_tokens must be an int of at least 0")
-    return int(max_tokens / ratio_of(model or DEFAULT, text_class(text), ratios).high)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and value >= 0
+def _estimated(text: str, max_tokens: int, model: str, ratios: TokenRatios | None) -> int:
+    """Tokens of `DEFAULT` up to which a text of this class has a `high` of at most `max_tokens` in `count_tokens`."""
+    high = ratio_of(model, text_class(text), ratios).high
+    most = int(max_tokens / high)
+    return most + 1 if ceil((most + 1) * high) <= max_tokens else most - (ceil(most * high) > max_tokens)

@@ -252,15 +252,30 @@ impl ChatFamily {
     }
 
     /// Tokens around the texts of tools.
-    #[pyo3(signature = (functions, with_properties = 0, properties = 0, enums = 0, items = 0))]
-    fn tools(&self, functions: u32, with_properties: u32, properties: u32, enums: u32, items: u32) -> i64 {
+    #[pyo3(signature = (functions, with_properties = 0, properties = 0, enums = 0, items = 0, *, forced = false))]
+    fn tools(
+        &self,
+        functions: u32,
+        with_properties: u32,
+        properties: u32,
+        enums: u32,
+        items: u32,
+        forced: bool,
+    ) -> i64 {
         self.core.tools(Tools {
             functions,
             with_properties,
             properties,
             enums,
             items,
+            forced,
         })
+    }
+
+    /// Tokens that tools cost once, however many there are.
+    #[pyo3(signature = (*, forced = false))]
+    fn for_tools(&self, forced: bool) -> u32 {
+        self.core.for_tools(forced)
     }
 
     /// Tokens of an image of so many pixels.

@@ -2,8 +2,9 @@
 //!
 //! Sources: `OpenAI` cookbook, *How to count tokens with tiktoken* (messages and tools; it calls itself "an estimate, not a
 //! timeless guarantee"); `OpenAI`, *Images and vision: calculating costs* (tiles and patches); Anthropic, *Vision*
-//! (area) and *Tool use: pricing* (its system prompt for tools).
-//! As of November 2026, version 1 of these figures.
+//! (area) and *Tool use with Claude: pricing* (its system prompt for tools, by model and choice of tool; the page of July
+//! 2026, and for models that it no longer names that of November 2025).
+//! As of November 2026, version 2 of these figures.
 
 use crate::error::Error;
 
@@ -95,6 +96,8 @@ pub struct Tools {
     pub enums: u32,
     /// Values of all lists.
     pub items: u32,
+    /// Whether the model must call one.
+    pub forced: bool,
 }
 
 /// Models that frame a chat alike.
@@ -104,8 +107,10 @@ pub struct Family {
     per_message: u32,
     per_name: i32,
     per_function: u32,
-    /// Once, when there is a function at all.
+    /// Once, when there is a tool at all.
     tools: u32,
+    /// The same where the model must call a tool.
+    forced: u32,
     images: ImageRule,
 }
 
@@ -120,11 +125,21 @@ const fn family(name: &'static str, per_function: u32, images: ImageRule) -> Fam
         per_name: 1,
         per_function,
         tools: 12,
+        forced: 12,
         images,
     }
 }
 
-const FAMILIES: [Family; 15] = [
+/// Anthropic's system prompt for tools: tokens where the model may call one, and where it must.
+const fn claude(name: &'static str, tools: u32, forced: u32) -> Family {
+    Family {
+        tools,
+        forced,
+        ..family(name, 7, ImageRule::Area)
+    }
+}
+
+const FAMILIES: [Family; 25] = [
     Family {
         per_message: 4,
         per_name: -1,
@@ -142,10 +157,17 @@ const FAMILIES: [Family; 15] = [
     family("gpt-5-nano", 7, ImageRule::Patches { hundredths: 246 }),
     family("o-series", 7, tiles(75, 150)),
     family("o4-mini", 7, ImageRule::Patches { hundredths: 172 }),
-    Family {
-        tools: 346,
-        ..family("claude", 7, ImageRule::Area)
-    },
+    claude("claude-3-opus", 530, 281),
+    claude("claude-3-sonnet", 159, 235),
+    claude("claude-3-haiku", 264, 340),
+    claude("claude-3-5-haiku", 264, 355),
+    claude("claude-3-5-sonnet", 346, 313),
+    claude("claude-4", 313, 315),
+    claude("claude-4-5", 496, 588),
+    claude("claude-4-6", 497, 589),
+    claude("claude-4-7", 675, 804),
+    claude("claude-4-8", 290, 410),
+    claude("claude-5", 354, 474),
     family("other", 7, tiles(85, 170)),
 ];
 
@@ -176,8 +198,7 @@ impl Family {
     }
 
     /// Tokens around the texts of tools: 7 a function (10 before gpt-4o), 3 if it has properties, 3 a property, 3 less
-    /// than none for a list of values and 3 a value, and 12 once if there is a function at all (Claude: 346, the system
-    /// prompt that Anthropic adds for tools).
+    /// than none for a list of values and 3 a value, and [`Family::for_tools`] once if there is a function at all.
     #[must_use]
     pub fn tools(&self, tools: Tools) -> i64 {
         if tools.functions == 0 {
@@ -186,7 +207,14 @@ impl Family {
         i64::from(self.per_function) * i64::from(tools.functions)
             + 3 * (i64::from(tools.with_properties) + i64::from(tools.properties) + i64::from(tools.items)
                 - i64::from(tools.enums))
-            + i64::from(self.tools)
+            + i64::from(self.for_tools(tools.forced))
+    }
+
+    /// Tokens that tools cost once, however many there are: 12, or the system prompt that Anthropic adds for them, which
+    /// is another one where the model is `forced` to call a tool.
+    #[must_use]
+    pub fn for_tools(&self, forced: bool) -> u32 {
+        if forced { self.forced } else { self.tools }
     }
 
     /// Tokens of an image; see [`ImageRule`].
@@ -259,8 +287,16 @@ mod tests {
             properties: 2,
             enums: 1,
             items: 2,
+            forced: false,
         };
         assert_eq!(family.tools(tools), 7 + 3 + 3 * 2 - 3 + 3 * 2 + 12);
+        assert_eq!(family.tools(Tools { forced: true, ..tools }), family.tools(tools));
+        let claude = Family::named("claude-4-8").unwrap();
+        assert_eq!(claude.tools(tools) - family.tools(tools), 290 - 12);
+        assert_eq!(
+            claude.tools(Tools { forced: true, ..tools }) - family.tools(tools),
+            410 - 12
+        );
         assert!(Family::named("gpt-9").unwrap_err().to_string().contains("gpt-4o-mini"));
     }
 }
