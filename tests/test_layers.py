@@ -22,6 +22,7 @@ BASE = {
     "gates": 1,
     "stage": 1,
     "asked": 1,
+    "once": 1,
     "terms": 1,
     "tokens": 1,
 }

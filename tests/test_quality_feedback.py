@@ -4,10 +4,12 @@ import json
 import logging
 import math
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from resopt import ConfigurationError, Feedback, Guardrails, ManualClock
+from resopt.once import Once
 from resopt.quality.scores import Mean, Pairs
 from resopt.quality.signals import Decision
 
@@ -93,7 +95,15 @@ def test_a_thumb_down_on_a_stored_answer_is_told():
     feedback.give(stored, thumbs="down")
     feedback.give(decision(2), thumbs="down")
     assert told == [stored]
-    assert [score for _, score in scores] == [1.0, 0.0, 0.0], "who watches without end counts each voice once"
+    assert [score for _, score in scores] == [1.0, 0.0], "who watches without end counts each decision once"
+
+
+def test_all_that_is_said_at_once_of_a_decision_without_an_id_is_one_value():
+    scores = []
+    feedback = Feedback(on_score=[lambda *given: scores.append(given)])
+    for _ in range(2):
+        feedback.give(Decision(model="small"), thumbs="down", rating=5, task_success=True)
+    assert [score for _, score in scores] == [0.0, 0.0]
 
 
 def test_signals_are_logged_and_read_back():
@@ -231,6 +241,44 @@ def test_a_mechanism_at_its_minimum_is_hardly_ever_held_back(clock):
     guardrails, _ = rails(clock)
     alarms = sum(feed(guardrails, coins(seed, 0.9, 1_000), str(seed)) is not None for seed in range(60))
     assert alarms <= 4
+
+
+def test_many_voices_on_one_answer_are_one_value(clock):
+    """Four voices that agree, counted as four values, alarm in most of a hundred watches at the minimum."""
+    guardrails, _ = rails(clock)
+    feedback = Feedback(guardrails=guardrails)
+    for seed in range(60):
+        for number, good in enumerate(coins(seed, 0.9, 250)):
+            one = decision(f"{seed}-{number}", mechanism="semantic", namespace=str(seed))
+            feedback.give(one, thumbs="up" if good else "down", rating=5 if good else 1, accepted=bool(good))
+            feedback.give(one, score=good, judge="a 1")
+            feedback.give(one, score=1 - good, judge="a 1")
+    assert len(guardrails.held_back()) <= 4, guardrails.held_back()
+
+
+def test_voices_of_many_threads_on_one_answer_are_one_value(clock):
+    guardrails, _ = rails(clock)
+    feedback, scores = Feedback(guardrails=guardrails), []
+    feedback.on_score.append(lambda *given: scores.append(given))
+
+    def speak(voice):
+        for number in range(200):
+            feedback.give(decision(number, mechanism="semantic"), score=1.0, judge=str(voice))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(speak, range(8)))
+    assert len(scores) == 200
+    assert guardrails._floors["semantic", ""].count == 200
+
+
+def test_what_was_counted_is_held_in_mind_within_bounds():
+    once = Once(keep=3)
+    assert [once.first(name) for name in ("a", "b", "a", "", "")] == [True, True, False, True, True]
+    assert [once.first(name) for name in ("c", "d", "b", "a")] == [True, True, False, True]
+    again = Once(keep=2)
+    again.restore(once.names())
+    assert again.names() == ["d", "a"]
+    assert not any(again.first(name) for name in ("d", "a"))
 
 
 def test_a_fall_after_a_long_good_time_is_seen(clock):

@@ -224,6 +224,20 @@ def test_the_evidence_of_a_ratio_is_that_of_the_formula():
         ratio_evidence(1, 1, 0.0)
 
 
+def test_of_several_voices_on_one_decision_the_first_counts():
+    experiment = Experiment("trial")
+    for score in (1.0, 0.0, 0.0):
+        experiment.score(steps("control"), score, "a-1")
+    for score in (0.0, 0.0):
+        experiment.score(steps("treatment"), score)
+    again = Experiment.from_json(experiment.to_json())
+    again.score(steps("control"), 0.0, "a-1")
+    again.score(steps("control"), 1.0, "a-2")
+    for counted, values in ((experiment, (1, 2)), (again, (2, 2))):
+        quality = counted.result().metrics[0]
+        assert (quality.values, quality.control, quality.treatment) == (values, 1.0, 0.0)
+
+
 def test_who_takes_part_stays_in_and_in_the_same_arm_when_the_ramp_rises():
     users = [f"u{number}" for number in range(4_000)]
     early, late = Experiment("trial", ramp=(5, 100)), Experiment("trial", ramp=(25, 100))
@@ -264,7 +278,7 @@ def test_a_saved_experiment_goes_on_as_if_nothing_had_happened():
     for bad in (
         "{}",
         "[1]",
-        first.to_json().replace('"version":2', '"version":1'),
+        first.to_json().replace('"version":3', '"version":2'),
         first.to_json().replace('"step":', '"step":9'),
     ):
         with pytest.raises(ConfigurationError, match="no saved experiment"):

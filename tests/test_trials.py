@@ -1,5 +1,6 @@
 """The switches in the pipeline: rollout, experiments, guardrails, budgets and feedback, over the real simulator."""
 
+import random
 import subprocess
 import sys
 
@@ -34,6 +35,7 @@ from resopt import (
 from resopt.cache import eligible
 from resopt.cache.freshness import GENERIC
 from resopt.cli import main
+from resopt.cli.report import compared, read_export
 from resopt.metrics.export import read_lines
 from resopt.stage import Prepared
 from resopt.stages import Gated
@@ -396,6 +398,29 @@ async def test_a_changed_mind_counts_once_in_an_experiment():
         optimizer.feedback(answer, thumbs=thumbs)
     assert sum(experiment.result().metrics[0].values) == 1
     assert optimizer.ledger.summary().quality.overall.satisfaction.count == 1
+
+
+@pytest.mark.parametrize("named", ["response", "id"])
+async def test_several_voices_on_one_answer_are_one_value_of_an_experiment(tmp_path, named):
+    """Four voices on each answer, nothing changed: hardly any of 20 experiments may be rolled back; a third would be."""
+    file, rolled_back = tmp_path / "resopt.jsonl", 0
+    chance = random.Random(5)
+    for number in range(20):
+        experiment = Experiment(f"trial {number}", ramp=(100,))
+        quality = Feedback(log=lambda signal: append_signals(file, signal)) if not number else None
+        optimizer = AsyncOptimizer(Scripted(), experiments=[experiment], quality=quality)
+        for user in range(300):
+            answer = await optimizer.complete(by(f"user {user}", f"{number}?"))
+            which, good = answer if named == "response" else answer.trace.id, chance.random() < 0.8
+            optimizer.feedback(which, rating=5 if good else 1, accepted=good, task_success=good)
+            optimizer.feedback(which, score=float(good), judge="a 1")
+            optimizer.feedback(which, score=float(not good), judge="a 1")
+        rolled_back += experiment.status == "rolled_back"
+        if not number:
+            assert sum(experiment.result().metrics[0].values) == 300
+            optimizer.ledger.export(file)
+            assert sum(compared(*read_export(file), "trial 0", split=50, margin=0.02).metrics[0].values) == 300
+    assert rolled_back <= 3
 
 
 async def test_calls_of_resopt_s_own_pass_the_gates_too():

@@ -186,16 +186,16 @@ class Trials:
             scope: whose request it was, where the ledger may have forgotten it.
             said: `thumbs` ("up", "down"), `rating` (1 to 5), `accepted`, `task_success` (bools), `score` (a judge's, 0
                 to 1, with the `judge`'s name, and the `baseline`'s score for the same question). What is said again
-                takes the place of what was said before.
+                takes the place of what was said before; experiments and guardrails count the first voice alone.
 
         Raises:
             ConfigurationError: nothing is known of that id, or nothing of this kind can be said.
         """
         decision = _decision(which, self._ledger, scope)
         signals = self.quality.give(decision, **said)
+        for experiment in self.experiments if signals else ():
+            experiment.score(decision.steps, signals[0].value, decision.id)
         for signal in signals:
-            for experiment in () if signal.again else self.experiments:
-                experiment.score(decision.steps, signal.value)
             if signal.kind == "thumbs" and not signal.value:
                 self._evict(decision, which)
         return signals

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from resopt.errors import ConfigurationError
+from resopt.once import Once
 from resopt.quality.scores import Pairs, QualityFigures, QualityReport, Sums, Where, unpaired
 from resopt.quality.signals import IMPLICIT, Decision, Kind, Signal, worth
 
@@ -27,12 +28,14 @@ class Feedback:
 
     Args:
         guardrails: which mechanisms are held back when their quality falls.
-        on_score: called with a decision and each first score of 0 to 1 (judges and users alike, implicit signals not).
+        on_score: called with a decision and the first score of 0 to 1 that anybody gave it (judges and users alike,
+            implicit signals not): once for each decision, as guardrails and experiments count them.
         on_thumbs_down: called with the decision when a user puts the thumb down on an answer that may be stored.
         retries: seconds within which the same question of the same user says that the last answer was no good; with
             it, escalations count too. None, the default, watches no requests.
         tiers: the router's names of models, by model.
-        keep: decisions whose voices are held in mind, to count a second one in place of the first.
+        keep: voices held in mind, to count what one says again in place of what it said first; and decisions, to tell
+            guardrails of each once.
         log: called with each `Signal`: to append it to a file, such as the ledger's export.
         clock: Unix time in seconds.
     """
@@ -58,6 +61,7 @@ class Feedback:
         self._cells: dict[Where, Sums] = {}
         self._pairs = Pairs()
         self._said: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._watched = Once(keep)
         self._lock = threading.Lock()
 
     def give(
@@ -97,7 +101,8 @@ class Feedback:
                 with self._lock:
                     self._pairs.add(signal.value, base)
                     self._cell(decision).pairs.add(signal.value, base)
-            self._tell(signal)
+            self._write(signal)
+        self._tell(signals)
         if said.get("thumbs") == 0.0 and decision.key is not None and self.on_thumbs_down is not None:
             self.on_thumbs_down(decision)
         return signals
@@ -107,8 +112,7 @@ class Feedback:
         if kind not in IMPLICIT:
             raise ValueError(f"{kind} is said by someone: use give()")
         signal = self._count(decision, kind, 0.0, "")
-        if self._log is not None:
-            self._log(signal)
+        self._write(signal)
         return signal
 
     def pair(self, decision: Decision, score: float, baseline: float) -> None:
@@ -149,15 +153,22 @@ class Feedback:
         again = before is not None
         return Signal(kind=kind, value=value, ts=self._clock(), decision=decision, judge=judge, again=again)
 
-    def _tell(self, signal: Signal) -> None:
+    def _write(self, signal: Signal) -> None:
         if self._log is not None:
             self._log(signal)
-        if signal.again:  # what watches without end has counted this decision, and takes nothing back
+
+    def _tell(self, signals: tuple[Signal, ...]) -> None:
+        """Tell those who watch without end: once of each decision, whoever speaks; they take nothing back."""
+        if not signals:
             return
+        decision, value = signals[0].decision, signals[0].value
+        with self._lock:
+            if not self._watched.first(decision.id):
+                return
         if self.guardrails is not None:
-            self.guardrails.score(signal.decision, signal.value)
+            self.guardrails.score(decision, value)
         for told in self.on_score:
-            told(signal.decision, signal.value)
+            told(decision, value)
 
     def _cell(self, decision: Decision) -> Sums:
         """The sums that a decision counts in. The lock is held."""

@@ -15,6 +15,7 @@ import msgspec
 
 from resopt._core import Floor, KeySpace
 from resopt.errors import ConfigurationError
+from resopt.once import Once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -90,6 +91,7 @@ class Guardrails:
         self._watches: dict[Place, Watch] = {}
         self._floors: dict[Place, Floor] = {}
         self._held: dict[Place, Watch] = {}  # those that do not serve everyone: empty in good times
+        self._counted = Once()
         self._lock = threading.Lock()
 
     def allows(self, mechanism: str, namespace: str = "", unit: str = "") -> bool:
@@ -108,11 +110,15 @@ class Guardrails:
         return int.from_bytes(_BUCKET((mechanism, namespace, unit))[:8], "little") % _BUCKETS < share * _BUCKETS / 100
 
     def score(self, decision: Decision, score: float) -> None:
-        """Count the score, 0 to 1, of an answer that a mechanism had a part in."""
-        for mechanism in decision.mechanisms:
-            minimum = self.minimums.get(mechanism)
-            if minimum is not None:
-                self._score(mechanism, decision.namespace, minimum, score)
+        """Count the first score, 0 to 1, of an answer that a mechanism had a part in; a later one is not counted."""
+        watched = [mechanism for mechanism in decision.mechanisms if mechanism in self.minimums]
+        if not watched:
+            return
+        with self._lock:
+            if not self._counted.first(decision.id):
+                return
+        for mechanism in watched:
+            self._score(mechanism, decision.namespace, self.minimums[mechanism], score)
 
     def _score(self, mechanism: str, namespace: str, minimum: float, score: float) -> None:
         changed = ""

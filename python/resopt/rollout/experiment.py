@@ -16,6 +16,7 @@ import msgspec
 
 from resopt._core import ratio_evidence
 from resopt.errors import ConfigurationError
+from resopt.once import Once
 from resopt.rollout.buckets import BUCKETS, arm, bucket
 from resopt.rollout.comparison import METRICS, SETTLING, SHARE, Arm, Comparison
 from resopt.rollout.result import ArmFigures, ExperimentResult
@@ -88,6 +89,7 @@ class Experiment:
         self._early_costs: list[int] = []
         self._units: dict[str, int] = {}
         self._ratio = 0.0
+        self._counted = Once()
         self._lock = threading.RLock()
         self._steps = tuple(Step(EXPERIMENT, each, name) for each in ARMS)
 
@@ -130,8 +132,10 @@ class Experiment:
                 self._count_cost(record.cost, treated=treated)
             self._look()
 
-    def score(self, steps: Iterable[Step], score: float) -> None:
+    def score(self, steps: Iterable[Step], score: float, decision: str = "") -> None:
         """Count the quality, 0 to 1, of an answer with these steps (`trace.steps`), if it is of this experiment.
+
+        Of several voices on one decision (`trace.id`) the first counts; without an id each does.
 
         Raises:
             ConfigurationError: the score lies outside 0 to 1.
@@ -141,8 +145,9 @@ class Experiment:
         assigned = arm_of(steps, self.name)
         if assigned is not None:
             with self._lock:
-                self._comparisons["quality"].add(score, treated=assigned == "treatment")
-                self._look()
+                if self._counted.first(decision):
+                    self._comparisons["quality"].add(score, treated=assigned == "treatment")
+                    self._look()
 
     def ship(self) -> None:
         """Switch it on for everyone."""
@@ -186,6 +191,7 @@ class Experiment:
                 early_costs=self._early_costs,
                 units=self._units,
                 ratio=self._ratio,
+                counted=self._counted.names(),
             )
         return msgspec.json.encode(saved).decode()
 
@@ -211,6 +217,7 @@ class Experiment:
             made._comparisons[metric].test.restore(state)
         made._slow, made._dear, made._early_costs = saved.slow, saved.dear, saved.early_costs
         made._units, made._ratio = saved.units, saved.ratio
+        made._counted.restore(saved.counted)
         return made
 
     def _counts(self) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of what is saved."""
 
 Status: TypeAlias = Literal["running", "passed", "shipped", "rolled_back"]
@@ -43,3 +43,4 @@ class Saved(msgspec.Struct, kw_only=True):
     early_costs: list[int]
     units: dict[str, int]
     ratio: float
+    counted: list[str]
