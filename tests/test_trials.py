@@ -402,7 +402,7 @@ async def test_a_changed_mind_counts_once_in_an_experiment():
 
 @pytest.mark.parametrize("named", ["response", "id"])
 async def test_several_voices_on_one_answer_are_one_value_of_an_experiment(tmp_path, named):
-    """Four voices on each answer, nothing changed: hardly any of 20 experiments may be rolled back; a third would be."""
+    """Four voices on each answer, nothing changed: hardly any of 20 experiments may be rolled back."""
     file, rolled_back = tmp_path / "resopt.jsonl", 0
     chance = random.Random(5)
     for number in range(20):

@@ -84,7 +84,7 @@ class Experiment:
         self._step = 0
         self._step_began = (0, 0)
         self._arms = (Arm(), Arm())
-        self._comparisons = {metric: Comparison(metric) for metric in METRICS}
+        self._comparisons = {metric: Comparison(metric, split) for metric in METRICS}
         self._slow = self._dear = 0.0
         self._early_costs: list[int] = []
         self._units: dict[str, int] = {}
@@ -185,7 +185,7 @@ class Experiment:
                 step=self._step,
                 step_began=self._step_began,
                 arms=(self._arms[0].state(), self._arms[1].state()),
-                tests={metric: each.test.state() for metric, each in self._comparisons.items()},
+                tests={metric: each.state() for metric, each in self._comparisons.items()},
                 slow=self._slow,
                 dear=self._dear,
                 early_costs=self._early_costs,
@@ -214,7 +214,7 @@ class Experiment:
         made._step, made._step_began = saved.step, saved.step_began
         made._arms = (Arm.restored(saved.arms[0]), Arm.restored(saved.arms[1]))
         for metric, state in saved.tests.items():
-            made._comparisons[metric].test.restore(state)
+            made._comparisons[metric].restore(state)
         made._slow, made._dear, made._early_costs = saved.slow, saved.dear, saved.early_costs
         made._units, made._ratio = saved.units, saved.ratio
         made._counted.restore(saved.counted)
@@ -269,13 +269,8 @@ class Experiment:
                 self._step += 1
                 self._step_began = (self._arms[0].requests, self._arms[1].requests)
                 self._tell()
-            elif self._holds():
+            elif self._comparisons["quality"].holds(self.margin):  # where nobody gave scores it does not
                 self._change("shipped" if self._ship else "passed")
-
-    def _holds(self) -> bool:
-        """Whether quality is shown to have fallen by less than the margin; where nobody gave scores it is not."""
-        low = self._comparisons["quality"].figures().low
-        return low is not None and low > -self.margin
 
     def _change(self, status: Status, reason: str = "") -> None:
         with self._lock:

@@ -27,6 +27,13 @@ class ArmState(msgspec.Struct, frozen=True):
     latency: bytes
 
 
+class TestState(msgspec.Struct, frozen=True):
+    """`Comparison` as saved: the states of its two parts."""
+
+    test: list[float]
+    certain: list[float]
+
+
 class Saved(msgspec.Struct, kw_only=True):
     """An experiment as JSON holds it."""
 
@@ -37,7 +44,7 @@ class Saved(msgspec.Struct, kw_only=True):
     step: int
     step_began: tuple[int, int]
     arms: tuple[ArmState, ArmState]
-    tests: dict[Metric, list[float]]
+    tests: dict[Metric, TestState]
     slow: float
     dear: float
     early_costs: list[int]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from resopt._core import SequentialTest
+from resopt._core import MeanDifference, SequentialTest
 from resopt.errors import ConfigurationError
 from resopt.rollout.buckets import BUCKETS, bucket
-from resopt.rollout.comparison import WARM_UP
+from resopt.rollout.comparison import CERTAIN, WARM_UP
 from resopt.rollout.plan import pairs_needed
 
 if TYPE_CHECKING:
@@ -25,7 +25,11 @@ _SPREAD = 0.1
 
 
 class ShadowResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A paired comparison so far: pairs by verdict, what failed, and the always-valid interval of the difference."""
+    """A paired comparison so far: pairs by verdict, what failed, and the always-valid interval of the difference.
+
+    `holds` is whether the whole interval lies above minus the margin: of a candidate that always ties that takes about 6
+    pairs over the margin, 300 for two points.
+    """
 
     name: str
     pairs: int
@@ -86,6 +90,7 @@ class Shadow:
         self._buckets = round(share * BUCKETS / 100)
         self._bill = bill
         self._test = SequentialTest(_SPREAD, warm_up=WARM_UP, paired=True)
+        self._certain = MeanDifference(paired=True)
         self._counts = {"win": 0, "tie": 0, "loss": 0, "no verdict": 0, "failed": 0}
         self._lock = threading.Lock()
 
@@ -135,7 +140,8 @@ class Shadow:
             return
         if not (0 <= candidate <= 1 and 0 <= baseline <= 1):
             raise ConfigurationError(f"scores must lie between 0 and 1, not {candidate!r} and {baseline!r}")
-        self._test.add(True, candidate - baseline)  # noqa: FBT003 - the arm of differences
+        for each in (self._test, self._certain):
+            each.add(True, candidate - baseline)  # noqa: FBT003 - the arm of differences
         self._count("win" if candidate > baseline else "tie" if candidate == baseline else "loss")
 
     def result(self) -> ShadowResult:
@@ -144,7 +150,7 @@ class Shadow:
             counts = dict(self._counts)
         wins, ties, losses = counts["win"], counts["tie"], counts["loss"]
         pairs = wins + ties + losses
-        low, high = self._test.interval() if self._test.ready else (None, None)
+        low, high = self._certain.interval(CERTAIN) if self._test.ready else (None, None)
         disagreement = (wins + losses) / pairs if pairs else 0.0
         return ShadowResult(
             name=self.name,
@@ -158,7 +164,7 @@ class Shadow:
             low=low,
             high=high,
             p_harm=self._test.p_lower,
-            holds=low is not None and low > -self.margin,
+            holds=self._test.ready and self._certain.p_value(-self.margin) <= CERTAIN / 2,
             needed=pairs_needed(self.margin, disagreement) if 0 < disagreement < 1 else None,
         )
 
