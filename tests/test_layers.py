@@ -23,6 +23,8 @@ BASE = {
     "stage": 1,
     "asked": 1,
     "once": 1,
+    "ramp": 1,
+    "sealed": 1,
     "terms": 1,
     "tokens": 1,
 }

@@ -10,8 +10,10 @@ import pytest
 
 from resopt import ConfigurationError, Feedback, Guardrails, ManualClock
 from resopt.once import Once
+from resopt.quality.guardrail import Saved, Watch
 from resopt.quality.scores import Mean, Pairs
 from resopt.quality.signals import Decision
+from resopt.sealed import seal
 
 
 def decision(number=0, model="small", mechanism="route", **fields):
@@ -343,8 +345,47 @@ def test_guardrails_are_saved(clock):
     other = Guardrails({"prompt": 0.5}, clock=clock.now)
     other.restore(guardrails.to_json())
     assert other.held_back() == ()
-    with pytest.raises(ConfigurationError, match="no saved guardrails"):
-        again.restore("{}")
+
+
+def test_saved_guardrails_know_which_decisions_were_counted(clock):
+    guardrails, _ = rails(clock)
+    for _ in range(2):
+        guardrails.score(decision(1, mechanism="semantic"), 0.0)
+    again, _ = rails(clock)
+    again.restore(guardrails.to_json())
+    again.score(decision(1, mechanism="semantic"), 0.0)
+    again.score(decision(2, mechanism="semantic"), 0.0)
+    assert (guardrails._floors["semantic", ""].count, again._floors["semantic", ""].count) == (1, 2)
+
+
+def test_damaged_guardrails_are_refused_and_change_nothing(clock):
+    guardrails, _ = rails(clock)
+    feed(guardrails, [0.0] * 100, "a")
+    saved = guardrails.to_json()
+    for bad in (
+        "", "{}", "[]", 5, None, '[["semantic","a",{"alarms":-3}]]',
+        saved.replace('"alarms":1', '"alarms":-1'), saved.replace('"alarms":1', '"alarms":9'),
+        saved.replace('"version":1', '"version":2'), saved.replace('"a"', '"b"'),
+    ):  # fmt: skip
+        with pytest.raises(ConfigurationError, match="no saved guardrails"):
+            guardrails.restore(bad)
+    assert guardrails.to_json() == saved
+    for watch in (Watch(step=-1), Watch(alarms=-1), Watch(off_until=-1.0)):
+        with pytest.raises(ConfigurationError, match="no saved guardrails"):
+            guardrails.restore(seal(Saved([("semantic", "a", watch)], []), 1))
+
+
+def test_a_ramp_that_has_become_shorter_holds_back_all_the_same(clock):
+    guardrails, _ = rails(clock, ramp=(5, 25, 50), pause=1.0)
+    feed(guardrails, [0.0] * 100)
+    clock.advance(2)
+    guardrails.allows("semantic")
+    for _ in range(100):
+        guardrails.score(Decision(mechanism="semantic"), 1.0)
+    shorter, _ = rails(clock, ramp=(5,))
+    shorter.restore(guardrails.to_json())
+    assert shorter.held_back() == ("semantic",)
+    assert sum(shorter.allows("semantic", unit=str(number)) for number in range(1_000)) < 100
 
 
 def test_namespaces_beyond_the_limit_share_a_watch(monkeypatch, clock):
@@ -354,12 +395,56 @@ def test_namespaces_beyond_the_limit_share_a_watch(monkeypatch, clock):
         guardrails.score(Decision(mechanism="semantic", namespace=str(number)), 0.0)
     assert len(guardrails._watches) == 4
     assert not guardrails.allows("semantic", "99")
+    assert guardrails.held_back()[-1] == "semantic in the other namespaces"
+
+
+@pytest.mark.parametrize("bad", ["*", "late"])
+def test_a_bad_namespace_beyond_the_limit_bars_none_that_has_its_own_watch(monkeypatch, clock, bad):
+    monkeypatch.setattr("resopt.quality.guardrail.WATCHED", 2)
+    guardrails, _ = rails(clock)
+    feed(guardrails, [1.0] * 50, "good")
+    feed(guardrails, [1.0] * 50, "better" if bad == "late" else "*")
+    feed(guardrails, [0.0] * 100, "late" if bad == "late" else "*")
+    assert guardrails.allows("semantic", "good")
+    assert not guardrails.allows("semantic", bad)
+    assert guardrails.allows("semantic", "unheard of") == (bad == "*"), "the late ones share a watch"
+    again, _ = rails(clock)
+    again.restore(guardrails.to_json())
+    assert again.held_back() == guardrails.held_back() != ()
+
+
+@pytest.mark.parametrize(
+    ("minimums", "mechanism", "switch"),
+    [({"exact": 0.9}, "exact", "cache"), ({"cache": 0.9}, "exact", "cache"), ({"cache": 0.9}, "folded", "cache"),
+     ({"folded": 0.9}, "folded", "cache"), ({"budget": 0.9}, "budget", "degrade"), ({"mine": 0.9}, "mine", "mine")],
+)  # fmt: skip
+def test_mechanisms_are_switched_by_what_makes_them(clock, minimums, mechanism, switch):
+    guardrails = Guardrails(minimums, clock=clock.now)
+    assert feed(guardrails, [1.0] * 60, mechanism=mechanism) is None
+    assert guardrails.allows(switch)
+    assert feed(guardrails, [0.0] * 200, mechanism=mechanism) is not None
+    assert not guardrails.allows(switch)
+    assert guardrails.allows("semantic")
+
+
+def test_two_mechanisms_of_one_switch_are_watched_apart(clock):
+    guardrails = Guardrails({"exact": 0.9, "folded": 0.9}, clock=clock.now)
+    feed(guardrails, [1.0] * 200, mechanism="exact")
+    feed(guardrails, [0.0] * 60, mechanism="folded")
+    assert guardrails.held_back() == ("folded",)
+    assert not guardrails.allows("cache")
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"minimums": {"a": 1.0}}, {"alpha": 0}, {"ramp": ()}, {"ramp": (50, 5)}, {"per_step": 0}, {"pause": -1}],
-)
+    [
+        {"minimums": {"a": 1.0}}, {"minimums": None}, {"minimums": 5}, {"minimums": {"a": "x"}}, {"minimums": {5: 0.5}},
+        {"minimums": {"": 0.5}}, {"minimums": {"a": True}}, {"alpha": 0}, {"alpha": "x"}, {"alpha": None},
+        {"alpha": math.nan}, {"ramp": ()}, {"ramp": (50, 5)}, {"ramp": None}, {"ramp": ("a",)}, {"ramp": (math.nan,)},
+        {"ramp": 5}, {"ramp": (5, 101)}, {"ramp": (5, 5)}, {"per_step": 0}, {"per_step": 1.5}, {"per_step": True},
+        {"pause": -1}, {"pause": "x"}, {"pause": math.inf}, {"on_change": 5},
+    ],
+)  # fmt: skip
 def test_options_that_make_no_sense_are_refused(options):
     with pytest.raises(ConfigurationError):
         Guardrails(**({"minimums": {"semantic": 0.9}} | options))

@@ -326,6 +326,26 @@ async def test_a_guardrail_switches_a_stage_off_in_its_namespace():
     assert "Held back by a guardrail: route in a" in str(optimizer.ledger.summary())
 
 
+@pytest.mark.parametrize("mechanism", ["exact", "cache"])
+async def test_a_guardrail_switches_the_cache_off(mechanism):
+    provider = Scripted()
+    optimizer = AsyncOptimizer(provider, quality=Feedback(guardrails=Guardrails({mechanism: 0.9})))
+    outcomes = []
+    while len(outcomes) < 200 and "bypass" not in outcomes:
+        answer = await optimizer.complete(ask("What is Python?"))
+        optimizer.feedback(answer, score=0.1 if answer.trace.mechanism else 1.0)
+        outcomes.append(answer.trace.outcome)
+    assert set(outcomes) == {"miss", "hit", "bypass"}
+    assert provider.calls == 2
+    assert f"Held back by a guardrail: {mechanism}" in str(optimizer.ledger.summary())
+
+
+@pytest.mark.parametrize("mechanism", ["hedge", "coalesced", "rout"])
+async def test_a_guardrail_that_would_switch_nothing_is_refused(mechanism):
+    with pytest.raises(ConfigurationError, match=r"switches nothing here.*cache.*prompt"):
+        AsyncOptimizer(Scripted(), quality=Feedback(guardrails=Guardrails({mechanism: 0.9})))
+
+
 # Budgets.
 
 

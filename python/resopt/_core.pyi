@@ -21,6 +21,7 @@ __all__ = [
     "Floor",
     "KeySpace",
     "ManualClock",
+    "MeanDifference",
     "Miss",
     "Mould",
     "Partition",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resopt.errors import BudgetExceededError, ConfigurationError
 from resopt.quality.feedback import Feedback
+from resopt.quality.guardrail import BUILT_IN, SWITCH, Guardrails
 from resopt.quality.signals import Decision, Signal
 from resopt.rollout.buckets import Rollout
 from resopt.rollout.experiment import Experiment
@@ -87,6 +88,7 @@ class Trials:
         self.rollout = rollout
         self.quality = Feedback() if quality is None else quality
         self._names = (*MEANING, *(str(getattr(stage, "name", "")) for stage in stages))
+        _check_guardrails(self.quality.guardrails, self._names)
         self._ledger = accounts.ledger
         self._cache: ResponseCache | None = None
         self._last: OrderedDict[tuple[str, bytes], tuple[float, Decision]] = OrderedDict()
@@ -221,6 +223,14 @@ class Trials:
                 self._last.popitem(last=False)
         if before is not None and now - before[0] <= within:
             self.quality.implied(before[1], "retry")
+
+
+def _check_guardrails(guardrails: Guardrails | None, names: Sequence[str]) -> None:
+    """Refuse guardrails that would watch, and switch nothing."""
+    for switch in () if guardrails is None else guardrails.switches:
+        if switch not in BUILT_IN and switch not in names:
+            known = ", ".join(sorted({*BUILT_IN, *SWITCH, *names}))
+            raise ConfigurationError(f"the guardrail {switch!r} switches nothing here; what can be switched: {known}")
 
 
 def _decision(which: Any, ledger: Ledger, scope: Scope | None) -> Decision:

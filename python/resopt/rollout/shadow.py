@@ -27,8 +27,8 @@ _SPREAD = 0.1
 class ShadowResult(msgspec.Struct, frozen=True, kw_only=True):
     """A paired comparison so far: pairs by verdict, what failed, and the always-valid interval of the difference.
 
-    `holds` is whether the whole interval lies above minus the margin: of a candidate that always ties that takes about 6
-    pairs over the margin, 300 for two points.
+    `holds` is whether the whole interval lies above minus the margin: of a candidate that always ties that takes about
+    6 pairs over the margin, 300 for two points.
     """
 
     name: str
