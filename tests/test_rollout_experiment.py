@@ -1,16 +1,21 @@
 """Experiments: false alarms, harm that is rolled back, ratios, ramps, saved states; all from the ledger's records."""
 
+import json
 import math
 import random
+import re
 from statistics import NormalDist
 
+import msgspec
 import pytest
 
 from resopt import ConfigurationError, Experiment, Ledger
 from resopt._core import Floor, MeanDifference, SequentialTest, ratio_evidence
 from resopt.rollout.comparison import SPREAD, WARM_UP, Comparison
 from resopt.rollout.plan import pairs_needed, per_arm_needed
+from resopt.rollout.saved import VERSION, Saved
 from resopt.rollout.shadow import Shadow
+from resopt.sealed import seal, unseal
 from resopt.types import Request, Response, Scope, Step, Usage
 
 PRICES = {"m": (1, 1)}
@@ -402,14 +407,52 @@ def test_a_saved_experiment_goes_on_as_if_nothing_had_happened():
     for experiment in (whole, second):
         run(experiment, 300, 10, treatment={"good": 0.8})
     assert second.result() == whole.result()
+
+
+def replaced(state, **fields):
+    """A state with other fields, as if it had been saved so."""
+    return seal(msgspec.convert({**msgspec.to_builtins(state), **fields}, Saved), VERSION)
+
+
+def test_damaged_experiments_are_refused():
+    experiment = Experiment("trial", stage="route", per_step=50)
+    run(experiment, 220, 9, treatment={"good": 0.8})
+    saved = experiment.to_json()
     for bad in (
-        "{}",
-        "[1]",
-        first.to_json().replace('"version":3', '"version":2'),
-        first.to_json().replace('"step":', '"step":9'),
-    ):
+        "", "{}", "[1]", "5", 5, None, b"\xff",
+        '{"version":2,"options":{},"status":"running"}', saved.replace('"version":3', '"version":4'),
+        *(re.sub(f'"{name}":[^,]*', f'"{name}":{value}', saved, count=1) for name, value in (
+            ("step", -1), ("step", 2), ("step", 9), ("ratio", -1e9), ("ratio", 7.5), ("slow", -1),
+            ("status", '"shipped"'), ("requests", -1), ("requests", 0), ("spent", -10), ("margin", 0.5), ("split", 200),
+            ("latency", '"AAAA"'),
+        )),
+        saved.replace('"units":{', '"units":{"a":7,'), saved.replace('"units":{', '"units":{"a":1,'),
+        saved.replace('"options":{', '"options":{"zzz":1,'), saved.replace('"counted":[', '"counted":["a"'),
+    ):  # fmt: skip
+        assert bad != saved
         with pytest.raises(ConfigurationError, match="no saved experiment"):
             Experiment.from_json(bad)
+    rewritten = json.dumps(json.loads(saved), indent=2, sort_keys=True)
+    assert Experiment.from_json(rewritten).result() == experiment.result(), "a database may write it in its own way"
+
+
+def test_states_that_contradict_themselves_are_refused_whatever_their_checksum():
+    experiment = Experiment("trial", per_step=50)
+    run(experiment, 120, 9)
+    saved = unseal(experiment.to_json(), Saved, VERSION, "saved experiment")
+    assert Experiment.from_json(replaced(saved)).result() == experiment.result()
+    arm, tests = msgspec.to_builtins(saved.arms[0]), msgspec.to_builtins(saved.tests)
+    for fields in (
+        {"step_began": (99_999, 0)},
+        {"arms": ({**arm, "priced": arm["requests"] + 1}, arm)},
+        {"tests": {name: test for name, test in tests.items() if name != "cost"}},
+    ):
+        with pytest.raises(msgspec.ValidationError):
+            replaced(saved, **fields)
+    quality = tests["quality"]
+    for state in ([1.0], [*quality["certain"], 2.0], [2.0, *quality["certain"][1:]]):
+        with pytest.raises(ConfigurationError):
+            Experiment.from_json(replaced(saved, tests={**tests, "quality": {**quality, "certain": state}}))
 
 
 @pytest.mark.parametrize(
@@ -423,6 +466,23 @@ def test_a_saved_experiment_goes_on_as_if_nothing_had_happened():
         {"per_step": 0},
         {"alpha": 1},
         {"margin": 0},
+        {"name": 5},
+        {"split": "a"},
+        {"split": True},
+        {"split": math.nan},
+        {"ramp": None},
+        {"ramp": ["a"]},
+        {"ramp": 5},
+        {"ramp": [math.nan]},
+        {"per_step": "a"},
+        {"alpha": "a"},
+        {"alpha": None},
+        {"margin": None},
+        {"margin": math.nan},
+        {"stage": 5},
+        {"salt": 5},
+        {"ship": 1},
+        {"on_change": 5},
     ],
 )
 def test_options_that_make_no_sense_are_refused(options):

@@ -26,8 +26,10 @@ class _Envelope(msgspec.Struct):
 
 def seal(state: msgspec.Struct, version: int) -> str:
     """A state as JSON, with its version and a checksum."""
-    content = msgspec.json.encode(state)
-    return msgspec.json.encode(_Envelope(version, _sum(state, version), msgspec.Raw(content))).decode()
+    # As it will be read back: an int where a float belongs comes back as a float.
+    state = msgspec.json.decode(msgspec.json.encode(state), type=type(state))
+    content = msgspec.Raw(msgspec.json.encode(state))
+    return msgspec.json.encode(_Envelope(version, _sum(state, version), content)).decode()
 
 
 def unseal(text: str | bytes, kind: type[State], version: int, what: str) -> State:
