@@ -174,6 +174,56 @@ def test_a_pair_counts_once():
         feedback.give(decision(4), thumbs="up", baseline=1.0)
 
 
+def test_a_score_that_is_said_again_takes_the_place_of_the_first_in_all_figures():
+    def told(*statements):
+        log = []
+        feedback = Feedback(log=log.append)
+        for score, baseline, where in statements:
+            feedback.give(decision(1, mechanism=where), score=score, baseline=baseline)
+        replayed = Feedback()
+        for signal in log:
+            replayed.replay(signal)
+        assert replayed.report() == feedback.report()
+        return feedback.report()
+
+    for restated in (
+        told((1.0, 1.0, "route"), (0.5, 1.0, "route")),
+        told((1.0, 0.5, "route"), (0.5, 1.0, "route")),
+        told((1.0, None, "route"), (0.5, 1.0, "route")),
+        told((1.0, 1.0, "route"), (0.5, None, "route")),
+        told((1.0, 1.0, None), (0.5, 1.0, "route")),
+        told((1.0, 1.0, "route"), (0.5, math.nan, "route")),
+    ):
+        once = told((0.5, 1.0, "route"))
+        assert restated.overall == once.overall
+        assert restated.against_baseline == once.against_baseline
+        assert by_name(restated.mechanisms)["route"] == by_name(once.mechanisms)["route"]
+
+
+def test_who_is_told_and_fails_takes_nothing_from_the_others(caplog):
+    def fails(*_):
+        raise OSError("the disk is full")
+
+    scores, rails_ = [], Guardrails({"route": 0.9}, on_change=fails)
+    feedback = Feedback(
+        log=fails, on_thumbs_down=fails, guardrails=rails_, on_score=[fails, lambda *_: scores.append(1)]
+    )
+    with caplog.at_level(logging.ERROR, "resopt"):
+        for number in range(100):
+            feedback.give(decision(number, key=b"k" * 16), thumbs="down")
+        feedback.implied(decision(1), "retry")
+    assert feedback.failed == {"log": 101, "on_thumbs_down": 100, "on_score": 100, "guardrails": 1}
+    assert "the disk is full" in caplog.text
+    assert (len(scores), feedback.report().overall.satisfaction.count) == (100, 100)
+    assert rails_.held_back() == ("route",)
+
+
+@pytest.mark.parametrize("options", [{"guardrails": 5}, {"log": "file"}, {"on_thumbs_down": 5}])
+def test_feedback_refuses_what_it_cannot_tell(options):
+    with pytest.raises(ConfigurationError):
+        Feedback(**options)
+
+
 def test_pairs_tell_more_than_groups():
     chance = random.Random(3)
     pairs, groups = Feedback(), Feedback(keep=0)

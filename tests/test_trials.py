@@ -249,6 +249,24 @@ async def test_a_thumb_down_takes_a_stored_answer_out_whatever_it_is_named_by():
     assert report.to_dict()["quality"]["overall"]["task_success"]["count"] == 2
 
 
+async def test_a_log_that_fails_keeps_no_bad_answer():
+    def fails(_):
+        raise OSError("the disk is full")
+
+    def changed(_):
+        raise RuntimeError("nobody listens")
+
+    experiment = Experiment("trial", ramp=(100,), on_change=changed)
+    optimizer = AsyncOptimizer(Scripted(), quality=Feedback(log=fails, retries=60.0), experiments=[experiment])
+    answer = await optimizer.complete(by("ann"))
+    assert optimizer.feedback(answer, thumbs="down")
+    again = await optimizer.complete(by("ann"))
+    assert again.trace.outcome == "miss"
+    assert optimizer.trials.quality.failed == {"log": 2}, "the thumb, and that it was asked again"
+    assert optimizer.trials.quality.report().overall.retries == 1
+    assert not optimizer.skipped
+
+
 async def test_a_cache_that_knows_pairs_is_told_of_bad_ones():
     told = []
 

@@ -195,11 +195,10 @@ class Trials:
         """
         decision = _decision(which, self._ledger, scope)
         signals = self.quality.give(decision, **said)
+        if any(signal.kind == "thumbs" and not signal.value for signal in signals):
+            self._evict(decision, which)
         for experiment in self.experiments if signals else ():
             experiment.score(decision.steps, signals[0].value, decision.id)
-        for signal in signals:
-            if signal.kind == "thumbs" and not signal.value:
-                self._evict(decision, which)
         return signals
 
     def _evict(self, decision: Decision, which: Any) -> None:
