@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+import time
 
 import anyio
 import msgspec
@@ -103,10 +104,10 @@ async def test_the_cache_is_switched_like_any_stage():
 
 
 async def test_keys_are_those_of_before_when_nothing_is_switched_off():
-    request, plain = by("u"), ResponseCache()
-    optimizer = AsyncOptimizer(Scripted(), cache=ResponseCache(), rollout=Rollout({"caching": 100, "semantic": 100}))
+    request, plain = by("u"), SemanticCache()
+    optimizer = AsyncOptimizer(Scripted(), cache=SemanticCache(), rollout=Rollout({"caching": 100, "semantic": 100}))
     assert optimizer.cache.key(request) == plain.key(request)
-    off = AsyncOptimizer(Scripted(), cache=ResponseCache(), rollout=Rollout({"semantic": 0}))
+    off = AsyncOptimizer(Scripted(), cache=SemanticCache(), rollout=Rollout({"semantic": 0}))
     assert off.cache.key(request) != plain.key(request)
     assert off.cache.allowed("semantic", request) is False
     assert optimizer.cache.allowed("semantic", request) is True
@@ -152,6 +153,66 @@ async def test_anonymous_questions_of_both_sides_never_meet():
         keys.setdefault(side, set()).add(optimizer.cache.key.scoped(found.scope, "x", of=found.request))
     assert set(keys) == {True, False}
     assert not keys[True] & keys[False]
+
+
+@pytest.mark.parametrize("name", ["modle_routing", "prompt_optimization", "semantic_caching", "prefetching", "x"])
+async def test_names_that_switch_nothing_here_are_warned_of(name):
+    with pytest.warns(RuntimeWarning, match=f"the rollout's '{name}' switches nothing.*cache.*model_routing"):
+        AsyncOptimizer(Scripted(), stages=[Cheaper()], rollout=Rollout({"caching": 50, name: 50}))
+    with pytest.warns(RuntimeWarning, match="the stage 'rout' of the experiment 'trial' switches nothing"):
+        AsyncOptimizer(Scripted(), stages=[Cheaper()], experiments=[Experiment("trial", stage="rout")])
+
+
+class Crowd(Scripted):
+    """Counts how many are asked at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside = self.most = 0
+
+    async def complete(self, request):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        try:
+            await anyio.sleep(0.005)
+            return await super().complete(request)
+        finally:
+            self.inside -= 1
+
+
+@pytest.mark.parametrize("tier", ["standard", "flex"])
+async def test_who_has_batching_switched_off_is_asked_one_after_the_other(tier):
+    most = {}
+    for share in (0, 100):
+        provider = Crowd()
+        async with AsyncOptimizer(provider, rollout=Rollout({"request_batching": share})) as optimizer:
+            answers = await optimizer.gather([by(f"u{number}", f"{number}?") for number in range(8)], tier=tier)
+        assert len({answer.trace.id for answer in answers}) == 8
+        most[share] = provider.most
+    assert most == {0: 1, 100: 8}
+    rollout = Rollout({"batch": 50})
+    provider = Crowd()
+    async with AsyncOptimizer(provider, rollout=rollout) as optimizer:
+        await optimizer.gather([by(f"u{number}", f"{number}?") for number in range(20)], 20, tier=tier)
+    assert provider.most == sum(rollout.enabled(f"u{number}", "batch") for number in range(20)) + 1
+
+
+def test_batching_is_switched_for_callers_that_block_too():
+    asked = []
+
+    class Slow(Twin):
+        async def complete(self, request):
+            asked.append("in")
+            time.sleep(0.002)  # noqa: ASYNC251 - a provider that blocks
+            asked.append("out")
+            return await super().complete(request)
+
+        def blocking(self):
+            return self
+
+    with Optimizer(Slow(), rollout=Rollout({"request_batching": 0})) as optimizer:
+        assert len(optimizer.gather([f"{number}?" for number in range(8)], model="gpt-4o")) == 8
+    assert asked == ["in", "out"] * 8
 
 
 # Experiments.
@@ -565,7 +626,7 @@ leaves_generators = pytest.mark.filterwarnings(
 @leaves_generators
 def test_streams_are_switched_budgeted_and_scored_too(face, simulated):
     budget = budget_of(Limit(1), Limit("0.01", per="request"))
-    wrapping = {"prices": BOOK, "gates": [budget], **switched()}
+    wrapping = {"prices": BOOK, "stages": [Cheaper()], "gates": [budget], **switched()}
 
     async def story(face):
         async with face.client(simulated, wrapping=wrapping) as client:

@@ -16,7 +16,7 @@ from resopt.errors import BudgetExceededError, ConfigurationError
 from resopt.quality.feedback import Feedback
 from resopt.quality.guardrail import BUILT_IN, SWITCH, Guardrails
 from resopt.quality.signals import Decision, Signal
-from resopt.rollout.buckets import Rollout
+from resopt.rollout.buckets import FEATURES, Rollout
 from resopt.rollout.experiment import Experiment
 from resopt.rollout.shadow import Shadow
 from resopt.types import Response, Step, Trace
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     Vary: TypeAlias = Callable[[Request], tuple[str, ...]]
 
 CACHE: Final = "cache"
+BATCH: Final = "batch"
 MEANING: Final = ("semantic", "rewrite")
 
 _REMEMBERED: Final = 10_000
@@ -118,7 +119,32 @@ class Trials:
         if self.active:
             cache.allowed = self.enabled
         self._cache = cache
+        self._warn_of_idle_names((CACHE, BATCH, *(MEANING if cache.meaning is not None else ()), *self._names[2:]))
         return cache
+
+    def _warn_of_idle_names(self, stages: Sequence[str]) -> None:
+        """Warn of features and stages that are named and that nothing here goes by: they may be misspelt."""
+        known = {name for stage in stages for name in (stage, FEATURES.get(stage, stage))}
+        named = () if self.rollout is None else self.rollout.percentages
+        idle = [f"the rollout's {name!r}" for name in named if name not in known]
+        idle += [
+            f"the stage {each.stage!r} of the experiment {each.name!r}"
+            for each in self.experiments
+            if each.stage is not None and each.stage not in stages
+        ]
+        if idle:
+            import warnings
+
+            known_names = ", ".join(sorted(known))
+            message = f"{', '.join(idle)} switches nothing in this pipeline, which has {known_names}"
+            warnings.warn(message, RuntimeWarning, stacklevel=4)
+
+    @property
+    def keeps_out_of_batches(self) -> bool:
+        """Whether anybody may be asked one after the other where others are asked in batches."""
+        rollout = self.rollout
+        named = rollout is not None and not {BATCH, FEATURES[BATCH]}.isdisjoint(rollout.percentages)
+        return named or any(experiment.stage == BATCH for experiment in self.experiments)
 
     def report(self) -> QualityReport | None:
         """What was said of the answers; None when nothing was."""
