@@ -615,5 +615,9 @@ def test_pairs_decide_sooner_than_arms():
     assert good.result().no_verdict == 1
     with pytest.raises(ConfigurationError):
         good.pair(2.0, 1.0)
-    with pytest.raises(ConfigurationError):
-        Shadow("x", share=101)
+    for bad in (
+        {"share": 101}, {"share": "5"}, {"share": math.nan}, {"margin": None}, {"margin": 0}, {"name": ""}, {"bill": 5},
+        {"stage": "route"},
+    ):  # fmt: skip
+        with pytest.raises(ConfigurationError):
+            Shadow(**({"name": "x"} | bad))

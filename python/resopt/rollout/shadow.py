@@ -12,6 +12,7 @@ import msgspec
 
 from resopt._core import MeanDifference, SequentialTest
 from resopt.errors import ConfigurationError
+from resopt.ramp import check_between, check_callable, is_number
 from resopt.rollout.buckets import BUCKETS, bucket
 from resopt.rollout.comparison import CERTAIN, WARM_UP
 from resopt.rollout.plan import pairs_needed
@@ -82,8 +83,13 @@ class Shadow:
         margin: float = 0.02,
         bill: Callable[[str, str, Usage | None], Any] | None = None,
     ) -> None:
-        if not 0 <= share <= 100 or not 0 < margin < 1:
-            raise ConfigurationError(f"share is per cent and margin points of 1, not {share!r} and {margin!r}")
+        given: Any = name
+        if not isinstance(given, str) or not given:
+            raise ConfigurationError(f"a shadow's name must be a str that is not empty, not {name!r}")
+        if not is_number(share) or not 0 <= share <= 100:
+            raise ConfigurationError(f"share must be per cent, 0 to 100, not {share!r}")
+        check_between("margin", margin, 0, 1)
+        check_callable("bill", bill)
         if (stage is None) != (judge is None) or (judge is not None and not callable(getattr(judge, "compare", None))):
             raise ConfigurationError("a shadow of a pipeline needs the stage and a judge with compare(); else neither")
         self.name, self.stage, self.judge, self.margin = name, stage, judge, margin
