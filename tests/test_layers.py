@@ -22,6 +22,9 @@ BASE = {
     "gates": 1,
     "stage": 1,
     "asked": 1,
+    "once": 1,
+    "ramp": 1,
+    "sealed": 1,
     "terms": 1,
     "tokens": 1,
 }

@@ -4,12 +4,17 @@ import json
 import logging
 import math
 import random
+from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 
 from resopt import ConfigurationError, Feedback, Guardrails, ManualClock
+from resopt.once import Once
+from resopt.quality.guardrail import Saved, Watch
 from resopt.quality.scores import Mean, Pairs
 from resopt.quality.signals import Decision
+from resopt.sealed import seal
 
 
 def decision(number=0, model="small", mechanism="route", **fields):
@@ -93,7 +98,15 @@ def test_a_thumb_down_on_a_stored_answer_is_told():
     feedback.give(stored, thumbs="down")
     feedback.give(decision(2), thumbs="down")
     assert told == [stored]
-    assert [score for _, score in scores] == [1.0, 0.0, 0.0], "who watches without end counts each voice once"
+    assert [score for _, score in scores] == [1.0, 0.0], "who watches without end counts each decision once"
+
+
+def test_all_that_is_said_at_once_of_a_decision_without_an_id_is_one_value():
+    scores = []
+    feedback = Feedback(on_score=[lambda *given: scores.append(given)])
+    for _ in range(2):
+        feedback.give(Decision(model="small"), thumbs="down", rating=5, task_success=True)
+    assert [score for _, score in scores] == [0.0, 0.0]
 
 
 def test_signals_are_logged_and_read_back():
@@ -159,6 +172,56 @@ def test_a_pair_counts_once():
     assert feedback.report().against_baseline.pairs == 2
     with pytest.raises(ConfigurationError, match="give both"):
         feedback.give(decision(4), thumbs="up", baseline=1.0)
+
+
+def test_a_score_that_is_said_again_takes_the_place_of_the_first_in_all_figures():
+    def told(*statements):
+        log = []
+        feedback = Feedback(log=log.append)
+        for score, baseline, where in statements:
+            feedback.give(decision(1, mechanism=where), score=score, baseline=baseline)
+        replayed = Feedback()
+        for signal in log:
+            replayed.replay(signal)
+        assert replayed.report() == feedback.report()
+        return feedback.report()
+
+    for restated in (
+        told((1.0, 1.0, "route"), (0.5, 1.0, "route")),
+        told((1.0, 0.5, "route"), (0.5, 1.0, "route")),
+        told((1.0, None, "route"), (0.5, 1.0, "route")),
+        told((1.0, 1.0, "route"), (0.5, None, "route")),
+        told((1.0, 1.0, None), (0.5, 1.0, "route")),
+        told((1.0, 1.0, "route"), (0.5, math.nan, "route")),
+    ):
+        once = told((0.5, 1.0, "route"))
+        assert restated.overall == once.overall
+        assert restated.against_baseline == once.against_baseline
+        assert by_name(restated.mechanisms)["route"] == by_name(once.mechanisms)["route"]
+
+
+def test_who_is_told_and_fails_takes_nothing_from_the_others(caplog):
+    def fails(*_):
+        raise OSError("the disk is full")
+
+    scores, rails_ = [], Guardrails({"route": 0.9}, on_change=fails)
+    feedback = Feedback(
+        log=fails, on_thumbs_down=fails, guardrails=rails_, on_score=[fails, lambda *_: scores.append(1)]
+    )
+    with caplog.at_level(logging.ERROR, "resopt"):
+        for number in range(100):
+            feedback.give(decision(number, key=b"k" * 16), thumbs="down")
+        feedback.implied(decision(1), "retry")
+    assert feedback.failed == {"log": 101, "on_thumbs_down": 100, "on_score": 100, "guardrails": 1}
+    assert "the disk is full" in caplog.text
+    assert (len(scores), feedback.report().overall.satisfaction.count) == (100, 100)
+    assert rails_.held_back() == ("route",)
+
+
+@pytest.mark.parametrize("options", [{"guardrails": 5}, {"log": "file"}, {"on_thumbs_down": 5}])
+def test_feedback_refuses_what_it_cannot_tell(options):
+    with pytest.raises(ConfigurationError):
+        Feedback(**options)
 
 
 def test_pairs_tell_more_than_groups():
@@ -233,6 +296,44 @@ def test_a_mechanism_at_its_minimum_is_hardly_ever_held_back(clock):
     assert alarms <= 4
 
 
+def test_many_voices_on_one_answer_are_one_value(clock):
+    """Four voices that agree, counted as four values, alarm in most of a hundred watches at the minimum."""
+    guardrails, _ = rails(clock)
+    feedback = Feedback(guardrails=guardrails)
+    for seed in range(60):
+        for number, good in enumerate(coins(seed, 0.9, 250)):
+            one = decision(f"{seed}-{number}", mechanism="semantic", namespace=str(seed))
+            feedback.give(one, thumbs="up" if good else "down", rating=5 if good else 1, accepted=bool(good))
+            feedback.give(one, score=good, judge="a 1")
+            feedback.give(one, score=1 - good, judge="a 1")
+    assert len(guardrails.held_back()) <= 4, guardrails.held_back()
+
+
+def test_voices_of_many_threads_on_one_answer_are_one_value(clock):
+    guardrails, _ = rails(clock)
+    feedback, scores = Feedback(guardrails=guardrails), []
+    feedback.on_score.append(lambda *given: scores.append(given))
+
+    def speak(voice):
+        for number in range(200):
+            feedback.give(decision(number, mechanism="semantic"), score=1.0, judge=str(voice))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(speak, range(8)))
+    assert len(scores) == 200
+    assert guardrails._floors["semantic", ""].count == 200
+
+
+def test_what_was_counted_is_held_in_mind_within_bounds():
+    once = Once(keep=3)
+    assert [once.first(name) for name in ("a", "b", "a", "", "")] == [True, True, False, True, True]
+    assert [once.first(name) for name in ("c", "d", "b", "a")] == [True, True, False, True]
+    again = Once(keep=2)
+    again.restore(once.names())
+    assert again.names() == ["d", "a"]
+    assert not any(again.first(name) for name in ("d", "a"))
+
+
 def test_a_fall_after_a_long_good_time_is_seen(clock):
     guardrails, _ = rails(clock)
     assert feed(guardrails, coins(1, 0.97, 2_000)) is None
@@ -295,8 +396,47 @@ def test_guardrails_are_saved(clock):
     other = Guardrails({"prompt": 0.5}, clock=clock.now)
     other.restore(guardrails.to_json())
     assert other.held_back() == ()
-    with pytest.raises(ConfigurationError, match="no saved guardrails"):
-        again.restore("{}")
+
+
+def test_saved_guardrails_know_which_decisions_were_counted(clock):
+    guardrails, _ = rails(clock)
+    for _ in range(2):
+        guardrails.score(decision(1, mechanism="semantic"), 0.0)
+    again, _ = rails(clock)
+    again.restore(guardrails.to_json())
+    again.score(decision(1, mechanism="semantic"), 0.0)
+    again.score(decision(2, mechanism="semantic"), 0.0)
+    assert (guardrails._floors["semantic", ""].count, again._floors["semantic", ""].count) == (1, 2)
+
+
+def test_damaged_guardrails_are_refused_and_change_nothing(clock):
+    guardrails, _ = rails(clock)
+    feed(guardrails, [0.0] * 100, "a")
+    saved = guardrails.to_json()
+    for bad in (
+        "", "{}", "[]", 5, None, '[["semantic","a",{"alarms":-3}]]',
+        saved.replace('"alarms":1', '"alarms":-1'), saved.replace('"alarms":1', '"alarms":9'),
+        saved.replace('"version":1', '"version":2'), saved.replace('"a"', '"b"'),
+    ):  # fmt: skip
+        with pytest.raises(ConfigurationError, match="no saved guardrails"):
+            guardrails.restore(bad)
+    assert guardrails.to_json() == saved
+    for watch in (Watch(step=-1), Watch(alarms=-1), Watch(off_until=-1.0)):
+        with pytest.raises(msgspec.ValidationError):
+            seal(Saved([("semantic", "a", watch)], []), 1)
+
+
+def test_a_ramp_that_has_become_shorter_holds_back_all_the_same(clock):
+    guardrails, _ = rails(clock, ramp=(5, 25, 50), pause=1.0)
+    feed(guardrails, [0.0] * 100)
+    clock.advance(2)
+    guardrails.allows("semantic")
+    for _ in range(100):
+        guardrails.score(Decision(mechanism="semantic"), 1.0)
+    shorter, _ = rails(clock, ramp=(5,))
+    shorter.restore(guardrails.to_json())
+    assert shorter.held_back() == ("semantic",)
+    assert sum(shorter.allows("semantic", unit=str(number)) for number in range(1_000)) < 100
 
 
 def test_namespaces_beyond_the_limit_share_a_watch(monkeypatch, clock):
@@ -306,12 +446,56 @@ def test_namespaces_beyond_the_limit_share_a_watch(monkeypatch, clock):
         guardrails.score(Decision(mechanism="semantic", namespace=str(number)), 0.0)
     assert len(guardrails._watches) == 4
     assert not guardrails.allows("semantic", "99")
+    assert guardrails.held_back()[-1] == "semantic in the other namespaces"
+
+
+@pytest.mark.parametrize("bad", ["*", "late"])
+def test_a_bad_namespace_beyond_the_limit_bars_none_that_has_its_own_watch(monkeypatch, clock, bad):
+    monkeypatch.setattr("resopt.quality.guardrail.WATCHED", 2)
+    guardrails, _ = rails(clock)
+    feed(guardrails, [1.0] * 50, "good")
+    feed(guardrails, [1.0] * 50, "better" if bad == "late" else "*")
+    feed(guardrails, [0.0] * 100, "late" if bad == "late" else "*")
+    assert guardrails.allows("semantic", "good")
+    assert not guardrails.allows("semantic", bad)
+    assert guardrails.allows("semantic", "unheard of") == (bad == "*"), "the late ones share a watch"
+    again, _ = rails(clock)
+    again.restore(guardrails.to_json())
+    assert again.held_back() == guardrails.held_back() != ()
+
+
+@pytest.mark.parametrize(
+    ("minimums", "mechanism", "switch"),
+    [({"exact": 0.9}, "exact", "cache"), ({"cache": 0.9}, "exact", "cache"), ({"cache": 0.9}, "folded", "cache"),
+     ({"folded": 0.9}, "folded", "cache"), ({"budget": 0.9}, "budget", "degrade"), ({"mine": 0.9}, "mine", "mine")],
+)  # fmt: skip
+def test_mechanisms_are_switched_by_what_makes_them(clock, minimums, mechanism, switch):
+    guardrails = Guardrails(minimums, clock=clock.now)
+    assert feed(guardrails, [1.0] * 60, mechanism=mechanism) is None
+    assert guardrails.allows(switch)
+    assert feed(guardrails, [0.0] * 200, mechanism=mechanism) is not None
+    assert not guardrails.allows(switch)
+    assert guardrails.allows("semantic")
+
+
+def test_two_mechanisms_of_one_switch_are_watched_apart(clock):
+    guardrails = Guardrails({"exact": 0.9, "folded": 0.9}, clock=clock.now)
+    feed(guardrails, [1.0] * 200, mechanism="exact")
+    feed(guardrails, [0.0] * 60, mechanism="folded")
+    assert guardrails.held_back() == ("folded",)
+    assert not guardrails.allows("cache")
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"minimums": {"a": 1.0}}, {"alpha": 0}, {"ramp": ()}, {"ramp": (50, 5)}, {"per_step": 0}, {"pause": -1}],
-)
+    [
+        {"minimums": {"a": 1.0}}, {"minimums": None}, {"minimums": 5}, {"minimums": {"a": "x"}}, {"minimums": {5: 0.5}},
+        {"minimums": {"": 0.5}}, {"minimums": {"a": True}}, {"alpha": 0}, {"alpha": "x"}, {"alpha": None},
+        {"alpha": math.nan}, {"ramp": ()}, {"ramp": (50, 5)}, {"ramp": None}, {"ramp": ("a",)}, {"ramp": (math.nan,)},
+        {"ramp": 5}, {"ramp": (5, 101)}, {"ramp": (5, 5)}, {"per_step": 0}, {"per_step": 1.5}, {"per_step": True},
+        {"pause": -1}, {"pause": "x"}, {"pause": math.inf}, {"on_change": 5},
+    ],
+)  # fmt: skip
 def test_options_that_make_no_sense_are_refused(options):
     with pytest.raises(ConfigurationError):
         Guardrails(**({"minimums": {"semantic": 0.9}} | options))

@@ -252,3 +252,27 @@ def test_a_judge_for_callers_that_block():
 def test_it_must_be_clear_who_judges(options):
     with pytest.raises(ConfigurationError):
         Judge(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_calls": "5"}, {"max_calls": -1}, {"max_calls": True}, {"max_calls": 1.5}, {"bill": 5}, {"parameters": 5},
+        {"rubric": 5}, {"name": 5}, {"model": 5}, {"budget": 5},
+    ],
+)  # fmt: skip
+def test_options_of_the_wrong_kind_are_refused(options):
+    with pytest.raises(ConfigurationError):
+        Judge(**({"provider": Model(lambda *_: "7"), "model": "judge-1"} | options))
+    with pytest.raises(ConfigurationError, match="pairwise"):
+        Judge(pairwise=5)
+
+
+async def test_a_bill_that_fails_is_one_clear_error():
+    def bill(*_):
+        raise OSError("the disk is full")
+
+    judge = Judge(provider=Model(lambda *_: "7: good"), model="judge-1", bill=bill)
+    for asked in (judge.score("q", "a"), judge.compare("q", "a", "b")):
+        with pytest.raises(ConfigurationError, match=r"bill failed.*the disk is full"):
+            await asked

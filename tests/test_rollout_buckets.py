@@ -102,8 +102,12 @@ def test_a_rollout_is_saved_as_json():
     rollout = Rollout({"caching": 12.34}, salt="2026")
     again = Rollout.from_json(rollout.to_json())
     assert (again.percentages, again.salt) == (rollout.percentages, "2026")
-    with pytest.raises(ConfigurationError, match="no saved rollout"):
-        Rollout.from_json("[]")
+    for bad in ("[]", "", 5, None, b"\xff", '{"percentages":{"caching":"x"}}'):
+        with pytest.raises(ConfigurationError, match="no saved rollout"):
+            Rollout.from_json(bad)
+    for bad in ('{"percentages":{"caching":101}}', '{"percentages":{"":1}}'):
+        with pytest.raises(ConfigurationError):
+            Rollout.from_json(bad)
 
 
 @pytest.mark.parametrize(

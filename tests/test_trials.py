@@ -1,7 +1,9 @@
 """The switches in the pipeline: rollout, experiments, guardrails, budgets and feedback, over the real simulator."""
 
+import random
 import subprocess
 import sys
+import time
 
 import anyio
 import msgspec
@@ -34,6 +36,7 @@ from resopt import (
 from resopt.cache import eligible
 from resopt.cache.freshness import GENERIC
 from resopt.cli import main
+from resopt.cli.report import compared, read_export
 from resopt.metrics.export import read_lines
 from resopt.stage import Prepared
 from resopt.stages import Gated
@@ -101,10 +104,10 @@ async def test_the_cache_is_switched_like_any_stage():
 
 
 async def test_keys_are_those_of_before_when_nothing_is_switched_off():
-    request, plain = by("u"), ResponseCache()
-    optimizer = AsyncOptimizer(Scripted(), cache=ResponseCache(), rollout=Rollout({"caching": 100, "semantic": 100}))
+    request, plain = by("u"), SemanticCache()
+    optimizer = AsyncOptimizer(Scripted(), cache=SemanticCache(), rollout=Rollout({"caching": 100, "semantic": 100}))
     assert optimizer.cache.key(request) == plain.key(request)
-    off = AsyncOptimizer(Scripted(), cache=ResponseCache(), rollout=Rollout({"semantic": 0}))
+    off = AsyncOptimizer(Scripted(), cache=SemanticCache(), rollout=Rollout({"semantic": 0}))
     assert off.cache.key(request) != plain.key(request)
     assert off.cache.allowed("semantic", request) is False
     assert optimizer.cache.allowed("semantic", request) is True
@@ -150,6 +153,66 @@ async def test_anonymous_questions_of_both_sides_never_meet():
         keys.setdefault(side, set()).add(optimizer.cache.key.scoped(found.scope, "x", of=found.request))
     assert set(keys) == {True, False}
     assert not keys[True] & keys[False]
+
+
+@pytest.mark.parametrize("name", ["modle_routing", "prompt_optimization", "semantic_caching", "prefetching", "x"])
+async def test_names_that_switch_nothing_here_are_warned_of(name):
+    with pytest.warns(RuntimeWarning, match=f"the rollout's '{name}' switches nothing.*cache.*model_routing"):
+        AsyncOptimizer(Scripted(), stages=[Cheaper()], rollout=Rollout({"caching": 50, name: 50}))
+    with pytest.warns(RuntimeWarning, match="the stage 'rout' of the experiment 'trial' switches nothing"):
+        AsyncOptimizer(Scripted(), stages=[Cheaper()], experiments=[Experiment("trial", stage="rout")])
+
+
+class Crowd(Scripted):
+    """Counts how many are asked at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside = self.most = 0
+
+    async def complete(self, request):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        try:
+            await anyio.sleep(0.005)
+            return await super().complete(request)
+        finally:
+            self.inside -= 1
+
+
+@pytest.mark.parametrize("tier", ["standard", "flex"])
+async def test_who_has_batching_switched_off_is_asked_one_after_the_other(tier):
+    most = {}
+    for share in (0, 100):
+        provider = Crowd()
+        async with AsyncOptimizer(provider, rollout=Rollout({"request_batching": share})) as optimizer:
+            answers = await optimizer.gather([by(f"u{number}", f"{number}?") for number in range(8)], tier=tier)
+        assert len({answer.trace.id for answer in answers}) == 8
+        most[share] = provider.most
+    assert most == {0: 1, 100: 8}
+    rollout = Rollout({"batch": 50})
+    provider = Crowd()
+    async with AsyncOptimizer(provider, rollout=rollout) as optimizer:
+        await optimizer.gather([by(f"u{number}", f"{number}?") for number in range(20)], 20, tier=tier)
+    assert provider.most == sum(rollout.enabled(f"u{number}", "batch") for number in range(20)) + 1
+
+
+def test_batching_is_switched_for_callers_that_block_too():
+    asked = []
+
+    class Slow(Twin):
+        async def complete(self, request):
+            asked.append("in")
+            time.sleep(0.002)  # noqa: ASYNC251 - a provider that blocks
+            asked.append("out")
+            return await super().complete(request)
+
+        def blocking(self):
+            return self
+
+    with Optimizer(Slow(), rollout=Rollout({"request_batching": 0})) as optimizer:
+        assert len(optimizer.gather([f"{number}?" for number in range(8)], model="gpt-4o")) == 8
+    assert asked == ["in", "out"] * 8
 
 
 # Experiments.
@@ -247,6 +310,24 @@ async def test_a_thumb_down_takes_a_stored_answer_out_whatever_it_is_named_by():
     assert report.to_dict()["quality"]["overall"]["task_success"]["count"] == 2
 
 
+async def test_a_log_that_fails_keeps_no_bad_answer():
+    def fails(_):
+        raise OSError("the disk is full")
+
+    def changed(_):
+        raise RuntimeError("nobody listens")
+
+    experiment = Experiment("trial", ramp=(100,), on_change=changed)
+    optimizer = AsyncOptimizer(Scripted(), quality=Feedback(log=fails, retries=60.0), experiments=[experiment])
+    answer = await optimizer.complete(by("ann"))
+    assert optimizer.feedback(answer, thumbs="down")
+    again = await optimizer.complete(by("ann"))
+    assert again.trace.outcome == "miss"
+    assert optimizer.trials.quality.failed == {"log": 2}, "the thumb, and that it was asked again"
+    assert optimizer.trials.quality.report().overall.retries == 1
+    assert not optimizer.skipped
+
+
 async def test_a_cache_that_knows_pairs_is_told_of_bad_ones():
     told = []
 
@@ -324,6 +405,26 @@ async def test_a_guardrail_switches_a_stage_off_in_its_namespace():
     assert "Held back by a guardrail: route in a" in str(optimizer.ledger.summary())
 
 
+@pytest.mark.parametrize("mechanism", ["exact", "cache"])
+async def test_a_guardrail_switches_the_cache_off(mechanism):
+    provider = Scripted()
+    optimizer = AsyncOptimizer(provider, quality=Feedback(guardrails=Guardrails({mechanism: 0.9})))
+    outcomes = []
+    while len(outcomes) < 200 and "bypass" not in outcomes:
+        answer = await optimizer.complete(ask("What is Python?"))
+        optimizer.feedback(answer, score=0.1 if answer.trace.mechanism else 1.0)
+        outcomes.append(answer.trace.outcome)
+    assert set(outcomes) == {"miss", "hit", "bypass"}
+    assert provider.calls == 2
+    assert f"Held back by a guardrail: {mechanism}" in str(optimizer.ledger.summary())
+
+
+@pytest.mark.parametrize("mechanism", ["hedge", "coalesced", "rout"])
+async def test_a_guardrail_that_would_switch_nothing_is_refused(mechanism):
+    with pytest.raises(ConfigurationError, match=r"switches nothing here.*cache.*prompt"):
+        AsyncOptimizer(Scripted(), quality=Feedback(guardrails=Guardrails({mechanism: 0.9})))
+
+
 # Budgets.
 
 
@@ -396,6 +497,29 @@ async def test_a_changed_mind_counts_once_in_an_experiment():
         optimizer.feedback(answer, thumbs=thumbs)
     assert sum(experiment.result().metrics[0].values) == 1
     assert optimizer.ledger.summary().quality.overall.satisfaction.count == 1
+
+
+@pytest.mark.parametrize("named", ["response", "id"])
+async def test_several_voices_on_one_answer_are_one_value_of_an_experiment(tmp_path, named):
+    """Four voices on each answer, nothing changed: hardly any of 20 experiments may be rolled back."""
+    file, rolled_back = tmp_path / "resopt.jsonl", 0
+    chance = random.Random(5)
+    for number in range(20):
+        experiment = Experiment(f"trial {number}", ramp=(100,))
+        quality = Feedback(log=lambda signal: append_signals(file, signal)) if not number else None
+        optimizer = AsyncOptimizer(Scripted(), experiments=[experiment], quality=quality)
+        for user in range(300):
+            answer = await optimizer.complete(by(f"user {user}", f"{number}?"))
+            which, good = answer if named == "response" else answer.trace.id, chance.random() < 0.8
+            optimizer.feedback(which, rating=5 if good else 1, accepted=good, task_success=good)
+            optimizer.feedback(which, score=float(good), judge="a 1")
+            optimizer.feedback(which, score=float(not good), judge="a 1")
+        rolled_back += experiment.status == "rolled_back"
+        if not number:
+            assert sum(experiment.result().metrics[0].values) == 300
+            optimizer.ledger.export(file)
+            assert sum(compared(*read_export(file), "trial 0", split=50, margin=0.02).metrics[0].values) == 300
+    assert rolled_back <= 3
 
 
 async def test_calls_of_resopt_s_own_pass_the_gates_too():
@@ -502,7 +626,7 @@ leaves_generators = pytest.mark.filterwarnings(
 @leaves_generators
 def test_streams_are_switched_budgeted_and_scored_too(face, simulated):
     budget = budget_of(Limit(1), Limit("0.01", per="request"))
-    wrapping = {"prices": BOOK, "gates": [budget], **switched()}
+    wrapping = {"prices": BOOK, "stages": [Cheaper()], "gates": [budget], **switched()}
 
     async def story(face):
         async with face.client(simulated, wrapping=wrapping) as client:

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from resopt.errors import ConfigurationError
 from resopt.metrics.work import WorkFigures
-from resopt.types import Step
+from resopt.trials import BATCH
+from resopt.types import Request, Step
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 
     from resopt.batch.deferred import Deferred
     from resopt.optimizer import AsyncOptimizer
-    from resopt.types import Request, Response
+    from resopt.trials import Trials
+    from resopt.types import Response
 
 Tier = Literal["standard", "flex", "batch"]
 """How soon answers are wanted: now; when there is room, at half the price; within hours, at half the price."""
@@ -119,6 +121,35 @@ class _Through:
         return await self._optimizer.ask(request, started, self._call) if hit is None else hit
 
 
+class _Turns:
+    """An optimizer as `batch_process` wants one, where who has batching switched off is asked one after the other."""
+
+    def __init__(self, through: Any, trials: Trials, turn: Any) -> None:
+        self._through, self._trials, self._turn = through, trials, turn
+        self.bulk, self.repeat = through.bulk, through.repeat
+
+    def _batched(self, request: Any) -> bool:
+        return not isinstance(request, Request) or self._trials.enabled(BATCH, request)
+
+
+class _InTurn(_Turns):
+    async def complete(self, request: Request) -> Any:
+        """Answer a request."""
+        if self._batched(request):
+            return await self._through.complete(request)
+        async with self._turn:
+            return await self._through.complete(request)
+
+
+class _InTurnBlocking(_Turns):
+    def complete(self, request: Request) -> Any:
+        """Answer a request."""
+        if self._batched(request):
+            return self._through.complete(request)
+        with self._turn:
+            return self._through.complete(request)
+
+
 def repeat(optimizer: AsyncOptimizer, request: Request, response: Response) -> Response:
     """Account for a request that got the answer of an equal one in its batch; the answer with a trace of its own."""
     key = response.trace.key
@@ -170,6 +201,10 @@ async def gather(
         from resopt.batch.flex import flexible
 
         through = _Through(optimizer, flexible(optimizer.provider.complete))
+    if optimizer.trials.keeps_out_of_batches:
+        from anyio import Lock
+
+        through = _InTurn(through, optimizer.trials, Lock())
     with on_terms(deadline=deadline):
         return await batch_process(requests, batch_size, optimizer=through, **options)
 
@@ -181,6 +216,9 @@ def gather_blocking(
     from resopt.batch.gather import batch_process_blocking
     from resopt.terms import on_terms
 
+    trials = optimizer.pipeline.trials
+    if trials.keeps_out_of_batches:
+        optimizer = _InTurnBlocking(optimizer, trials, threading.Lock())
     with on_terms(deadline=deadline):
         return batch_process_blocking(requests, batch_size, optimizer=optimizer, **options)
 

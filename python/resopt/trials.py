@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resopt.errors import BudgetExceededError, ConfigurationError
 from resopt.quality.feedback import Feedback
+from resopt.quality.guardrail import BUILT_IN, SWITCH, Guardrails
 from resopt.quality.signals import Decision, Signal
-from resopt.rollout.buckets import Rollout
+from resopt.rollout.buckets import FEATURES, Rollout
 from resopt.rollout.experiment import Experiment
 from resopt.rollout.shadow import Shadow
 from resopt.types import Response, Step, Trace
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     Vary: TypeAlias = Callable[[Request], tuple[str, ...]]
 
 CACHE: Final = "cache"
+BATCH: Final = "batch"
 MEANING: Final = ("semantic", "rewrite")
 
 _REMEMBERED: Final = 10_000
@@ -87,6 +89,7 @@ class Trials:
         self.rollout = rollout
         self.quality = Feedback() if quality is None else quality
         self._names = (*MEANING, *(str(getattr(stage, "name", "")) for stage in stages))
+        _check_guardrails(self.quality.guardrails, self._names)
         self._ledger = accounts.ledger
         self._cache: ResponseCache | None = None
         self._last: OrderedDict[tuple[str, bytes], tuple[float, Decision]] = OrderedDict()
@@ -116,7 +119,32 @@ class Trials:
         if self.active:
             cache.allowed = self.enabled
         self._cache = cache
+        self._warn_of_idle_names((CACHE, BATCH, *(MEANING if cache.meaning is not None else ()), *self._names[2:]))
         return cache
+
+    def _warn_of_idle_names(self, stages: Sequence[str]) -> None:
+        """Warn of features and stages that are named and that nothing here goes by: they may be misspelt."""
+        known = {name for stage in stages for name in (stage, FEATURES.get(stage, stage))}
+        named = () if self.rollout is None else self.rollout.percentages
+        idle = [f"the rollout's {name!r}" for name in named if name not in known]
+        idle += [
+            f"the stage {each.stage!r} of the experiment {each.name!r}"
+            for each in self.experiments
+            if each.stage is not None and each.stage not in stages
+        ]
+        if idle:
+            import warnings
+
+            known_names = ", ".join(sorted(known))
+            message = f"{', '.join(idle)} switches nothing in this pipeline, which has {known_names}"
+            warnings.warn(message, RuntimeWarning, stacklevel=4)
+
+    @property
+    def keeps_out_of_batches(self) -> bool:
+        """Whether anybody may be asked one after the other where others are asked in batches."""
+        rollout = self.rollout
+        named = rollout is not None and not {BATCH, FEATURES[BATCH]}.isdisjoint(rollout.percentages)
+        return named or any(experiment.stage == BATCH for experiment in self.experiments)
 
     def report(self) -> QualityReport | None:
         """What was said of the answers; None when nothing was."""
@@ -186,18 +214,17 @@ class Trials:
             scope: whose request it was, where the ledger may have forgotten it.
             said: `thumbs` ("up", "down"), `rating` (1 to 5), `accepted`, `task_success` (bools), `score` (a judge's, 0
                 to 1, with the `judge`'s name, and the `baseline`'s score for the same question). What is said again
-                takes the place of what was said before.
+                takes the place of what was said before; experiments and guardrails count the first voice alone.
 
         Raises:
             ConfigurationError: nothing is known of that id, or nothing of this kind can be said.
         """
         decision = _decision(which, self._ledger, scope)
         signals = self.quality.give(decision, **said)
-        for signal in signals:
-            for experiment in () if signal.again else self.experiments:
-                experiment.score(decision.steps, signal.value)
-            if signal.kind == "thumbs" and not signal.value:
-                self._evict(decision, which)
+        if any(signal.kind == "thumbs" and not signal.value for signal in signals):
+            self._evict(decision, which)
+        for experiment in self.experiments if signals else ():
+            experiment.score(decision.steps, signals[0].value, decision.id)
         return signals
 
     def _evict(self, decision: Decision, which: Any) -> None:
@@ -221,6 +248,14 @@ class Trials:
                 self._last.popitem(last=False)
         if before is not None and now - before[0] <= within:
             self.quality.implied(before[1], "retry")
+
+
+def _check_guardrails(guardrails: Guardrails | None, names: Sequence[str]) -> None:
+    """Refuse guardrails that would watch, and switch nothing."""
+    for switch in () if guardrails is None else guardrails.switches:
+        if switch not in BUILT_IN and switch not in names:
+            known = ", ".join(sorted({*BUILT_IN, *SWITCH, *names}))
+            raise ConfigurationError(f"the guardrail {switch!r} switches nothing here; what can be switched: {known}")
 
 
 def _decision(which: Any, ledger: Ledger, scope: Scope | None) -> Decision:

@@ -108,7 +108,7 @@ def compared(
         experiment.observe(record)
     for signal in sorted(signals, key=lambda signal: signal.ts):
         if signal.kind not in IMPLICIT and not signal.again:
-            experiment.score(signal.decision.steps, signal.value)
+            experiment.score(signal.decision.steps, signal.value, signal.decision.id)
     return experiment.result()
 
 

@@ -8,23 +8,24 @@ none: never as zero.
 from __future__ import annotations
 
 import inspect
-import math
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from copy import copy
 from functools import partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from resopt.errors import BudgetExceededError, ConfigurationError
 from resopt.gates import check_gates, through
+from resopt.quality.functions import read_said, scoring
 from resopt.quality.rubric import RUBRIC, compare_messages, read_choice, read_score, score_messages, version_of
+from resopt.ramp import check_callable
 from resopt.types import EVERYONE, Billed, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from resopt.stage import Gate
     from resopt.types import Scope, Usage
@@ -94,6 +95,7 @@ class Judge:
             raise ConfigurationError("a model that judges needs a provider with complete(), and model=its name")
         if scorer is not None and not callable(scorer) and not callable(getattr(scorer, "measure", None)):
             raise ConfigurationError("scorer must be callable as (prompt, answer, context), or have a measure()")
+        _check(pairwise, model, rubric, parameters, max_calls, bill, name)
         self.name = name or model or getattr(scorer or pairwise, "__name__", type(scorer or pairwise).__name__)
         self.version = version_of(rubric, model) if asks_model else ""
         self._counts = {"calls": 0, "no verdict": 0}
@@ -110,7 +112,7 @@ class Judge:
         """How good an answer is; what goes wrong on the way is no verdict, and no error.
 
         Raises:
-            ConfigurationError: a function returned a score outside 0 to 1.
+            ConfigurationError: a function returned a score outside 0 to 1, or `bill` failed.
         """
         if self._provider is not None:
             calls: list[Billed] = []
@@ -118,7 +120,7 @@ class Judge:
             return self._verdict(*await self._ask(messages, read_score, calls), calls)
         if self._scorer is None:
             raise ConfigurationError("this judge only compares: give it a scorer to score")
-        return self._verdict(*await self._called(_scoring(self._scorer), prompt, answer, context))
+        return self._verdict(*await self._called(scoring(self._scorer), prompt, answer, context))
 
     async def compare(self, prompt: str, candidate: str, baseline: str) -> Verdict:
         """Whether the candidate is better (1), as good (0.5) or worse (0), asked in both orders.
@@ -126,7 +128,7 @@ class Judge:
         A judge that only scores compares its two scores.
 
         Raises:
-            ConfigurationError: a function returned a score outside 0 to 1.
+            ConfigurationError: a function returned a score outside 0 to 1, or `bill` failed.
         """
         if candidate == baseline:
             return self._verdict(0.5, "the same answer")
@@ -226,7 +228,7 @@ class Judge:
             raise
         except Exception as error:  # noqa: BLE001 - quality is watched over, not served
             return None, f"{type(error).__name__}: {error}"
-        return _read(said)
+        return read_said(said)
 
     async def _ask(
         self, messages: list[dict[str, Any]], read: Callable[[str], tuple[float | None, str]], calls: list[Billed]
@@ -246,7 +248,10 @@ class Judge:
             return None, f"{type(error).__name__}: {error}"
         calls.append(Billed("judge", self._model, response.usage))
         if self._bill is not None:
-            self._bill("judge", self._model, response.usage)
+            try:
+                self._bill("judge", self._model, response.usage)
+            except Exception as error:
+                raise ConfigurationError(f"bill failed to take a judge's call: {error!r}") from error
         return read(response.text)
 
     def _verdict(self, score: float | None, reason: str, calls: Sequence[Billed] = ()) -> Verdict:
@@ -271,6 +276,18 @@ class BlockingJudge:
         return _driven(self._judge.compare(prompt, candidate, baseline))
 
 
+def _check(pairwise: Any, model: Any, rubric: Any, parameters: Any, max_calls: Any, bill: Any, name: Any) -> None:
+    for word, text in (("model", model), ("rubric", rubric), ("name", name)):
+        if not isinstance(text, str):
+            raise ConfigurationError(f"{word} must be a str, not {type(text).__name__}")
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise ConfigurationError(f"parameters must be a mapping or None, not {type(parameters).__name__}")
+    if type(max_calls) is not int or max_calls < 0:
+        raise ConfigurationError(f"max_calls must be an int from 0 up, not {max_calls!r}")
+    check_callable("pairwise", pairwise)
+    check_callable("bill", bill)
+
+
 def _driven(coroutine: Coroutine[Any, Any, Verdict]) -> Verdict:
     """Run a coroutine that never suspends to its end."""
     try:
@@ -280,37 +297,3 @@ def _driven(coroutine: Coroutine[Any, Any, Verdict]) -> Verdict:
         return verdict
     coroutine.close()
     raise ConfigurationError("this judge waits for an event loop: use it with await")
-
-
-def _scoring(scorer: Any) -> Any:
-    """The function itself, or one that asks a metric in DeepEval's way."""
-    if not callable(getattr(scorer, "measure", None)):
-        return scorer
-
-    def measured(prompt: str, answer: str, context: str | None) -> tuple[Any, str]:
-        given = None if context is None else [context]
-        case = SimpleNamespace(
-            input=prompt,
-            actual_output=answer,
-            context=given,
-            retrieval_context=given,
-            expected_output=None,
-        )
-        score = scorer.measure(case)
-        return getattr(scorer, "score", None) if score is None else score, str(getattr(scorer, "reason", "") or "")
-
-    return measured
-
-
-def _read(said: Any) -> tuple[float | None, str]:
-    """Score and reason of what a function returned; None and NaN are no verdict.
-
-    Raises:
-        ConfigurationError: it is neither a number from 0 to 1 nor that with a reason.
-    """
-    score, reason = said if isinstance(said, tuple) and len(said) == 2 else (said, "")
-    if score is None or (isinstance(score, float) and math.isnan(score)):
-        return None, str(reason) or "no verdict"
-    if not isinstance(score, int | float) or not 0 <= score <= 1:
-        raise ConfigurationError(f"a judge must return a score from 0 to 1, or (score, reason), not {said!r}")
-    return float(score), str(reason)

@@ -87,14 +87,14 @@ class Pairs:
         self.count = 0
         self.ours = self.theirs = self.ours_squared = self.theirs_squared = self.cross = 0.0
 
-    def add(self, ours: float, theirs: float) -> None:
-        """Count one pair."""
-        self.count += 1
-        self.ours += ours
-        self.theirs += theirs
-        self.ours_squared += ours * ours
-        self.theirs_squared += theirs * theirs
-        self.cross += ours * theirs
+    def add(self, ours: float, theirs: float, times: int = 1) -> None:
+        """Count one pair; with `times=-1`, take it back."""
+        self.count += times
+        self.ours += times * ours
+        self.theirs += times * theirs
+        self.ours_squared += times * ours * ours
+        self.theirs_squared += times * theirs * theirs
+        self.cross += times * ours * theirs
 
     def merge(self, other: Pairs) -> None:
         """Count everything that `other` has counted."""

@@ -88,7 +88,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, tag_field="line", tag="signal"):
-    """One thing said of one decision; `value` from 0 (bad) to 1 (good); `again` when it takes the place of another."""
+    """One thing said of one decision; `value` from 0 (bad) to 1 (good); `again` when it takes the place of another.
+
+    `baseline` is the score of the baseline's answer to the same question, where that was given.
+    """
 
     kind: Kind
     value: float
@@ -96,6 +99,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, tag_field="line", tag="s
     decision: Decision
     judge: str = ""
     again: bool = False
+    baseline: float | None = None
 
 
 def append_signals(path: str | os.PathLike[str], *signals: Signal) -> None:

@@ -25,9 +25,11 @@ FEATURES: Final[Mapping[str, str]] = {
     "route": "model_routing",
     "prompt": "prompt_optimization",
     "batch": "request_batching",
-    "prefetch": "prefetching",
 }
-"""The features' names by the stages of the pipeline that they switch; a stage may also be named by its own name."""
+"""The features' names by the stages of the pipeline that they switch; a stage may also be named by its own name.
+
+`batch` is no stage but `gather`: who has it switched off is asked one after the other, as without a batch.
+"""
 
 _BUCKETS: Final = KeySpace("resopt rollout bucket").key
 _ARMS: Final = KeySpace("resopt rollout arm").key
@@ -53,7 +55,8 @@ class Rollout:
     """Percentages of users by feature, such as `Rollout({"caching": 100, "model_routing": 50})`.
 
     As `AsyncOptimizer(rollout=…)` it switches the stages of the pipeline (`FEATURES` says which); a stage whose feature
-    is not named stays on. Shares may be changed at any time, in any thread.
+    is not named stays on, and an optimizer warns of names that switch nothing in it. Features of your own code may have
+    any name. Shares may be changed at any time, in any thread.
 
     Args:
         percentages: 0 to 100 in steps of 0.01, by feature.
@@ -113,7 +116,7 @@ class Rollout:
         """
         try:
             read = msgspec.json.decode(text, type=_Saved)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeError, TypeError) as error:
             raise ConfigurationError(f"this is no saved rollout: {error}") from error
         return cls(read.percentages, salt=read.salt)
 

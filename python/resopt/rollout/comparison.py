@@ -6,9 +6,9 @@ from typing import Final
 
 import msgspec
 
-from resopt._core import SequentialTest, Sketch
+from resopt._core import MeanDifference, SequentialTest, Sketch
 from resopt.errors import ConfigurationError
-from resopt.rollout.saved import ArmState, Metric
+from resopt.rollout.saved import ArmState, Metric, TestState
 
 METRICS: Final[tuple[Metric, ...]] = ("quality", "errors", "latency", "cost")
 
@@ -22,6 +22,9 @@ SHARE: Final = {"quality": 1 / 2, "errors": 1 / 6, "latency": 1 / 6, "cost": 1 /
 
 WARM_UP: Final = 100
 """Values per arm before a test first looks: it estimates variances."""
+
+CERTAIN: Final = 0.05
+"""Chance that an interval ever misses the truth."""
 
 SETTLING: Final = 200
 """Control's first latencies, and costs, which say what is slow and what is dear."""
@@ -37,7 +40,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         control: mean of control; None without values.
         treatment: mean of treatment.
         difference: treatment minus control; None before the test looks.
-        low: lower end of the always-valid 95 % interval of the difference.
+        low: lower end of the always-valid 95 % interval of the difference: by bets, which hold for rare errors too; of
+            `cost`, which has no bounds, by a normal approximation.
         high: upper end.
         p_value: always-valid p-value that there is no difference.
         p_harm: always-valid one-sided p-value that treatment does no harm.
@@ -55,21 +59,43 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison:
-    """A `SequentialTest` of one metric.
+    """A `SequentialTest` of one metric, to see harm soon, and a `MeanDifference`, to say what is certain.
 
     Args:
         metric: which.
+        split: per cent of all values that are treatment's.
     """
 
-    __slots__ = ("metric", "test")
+    __slots__ = ("certain", "metric", "test")
 
-    def __init__(self, metric: Metric) -> None:
+    def __init__(self, metric: Metric, split: float = 50.0) -> None:
         self.metric: Metric = metric
         self.test = SequentialTest(SPREAD[metric], warm_up=WARM_UP)
+        self.certain = None if metric == "cost" else MeanDifference(split / 100)
 
     def add(self, value: float, *, treated: bool) -> None:
         """Count one value and look."""
         self.test.add(treated, value)
+        if self.certain is not None:
+            self.certain.add(treated, value)
+
+    def holds(self, margin: float) -> bool:
+        """Whether treatment is shown to be worse by less than `margin`: the interval of `figures` lies above."""
+        return self.test.ready and self.certain is not None and self.certain.p_value(-margin) <= CERTAIN / 2
+
+    def state(self) -> TestState:
+        """What was counted, as JSON can hold it."""
+        return TestState(self.test.state(), [] if self.certain is None else self.certain.state())
+
+    def restore(self, state: TestState) -> None:
+        """Go on where `state` left off.
+
+        Raises:
+            ConfigurationError: these numbers are no state.
+        """
+        self.test.restore(state.test)
+        if self.certain is not None:
+            self.certain.restore(state.certain)
 
     @property
     def p_harm(self) -> float:
@@ -80,7 +106,7 @@ class Comparison:
         """What it says so far."""
         test = self.test
         counts, means, ready = test.counts, test.means, test.ready
-        low, high = test.interval() if ready else (None, None)
+        low, high = self._interval() if ready else (None, None)
         return Figures(
             metric=self.metric,
             values=counts,
@@ -92,6 +118,11 @@ class Comparison:
             p_value=test.p_value,
             p_harm=self.p_harm,
         )
+
+    def _interval(self) -> tuple[float, float]:
+        """The interval of the difference; values that wait for their pair may have moved the means out of it."""
+        low, high = (self.test if self.certain is None else self.certain).interval(CERTAIN)
+        return min(low, self.test.difference), max(high, self.test.difference)
 
 
 class Arm:

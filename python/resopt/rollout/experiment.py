@@ -16,10 +16,13 @@ import msgspec
 
 from resopt._core import ratio_evidence
 from resopt.errors import ConfigurationError
+from resopt.once import Once
+from resopt.ramp import check_between, check_callable, check_count, check_ramp
 from resopt.rollout.buckets import BUCKETS, arm, bucket
 from resopt.rollout.comparison import METRICS, SETTLING, SHARE, Arm, Comparison
 from resopt.rollout.result import ArmFigures, ExperimentResult
-from resopt.rollout.saved import OPTIONS, VERSION, Saved, Status
+from resopt.rollout.saved import VERSION, Options, Saved, Status
+from resopt.sealed import seal, unseal
 from resopt.types import Step
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ EXPERIMENT: Final = "experiment"
 
 SUSPECT: Final = math.log(1000)
 """Log evidence from which a ratio of arms counts as broken: a false alarm in 1,000 experiments."""
+
+_PUBLIC: Final = ("name", "stage", "salt", "split", "ramp", "per_step", "alpha", "margin")
 
 UNITS: Final = 20_000
 """Units held in mind to count each once; later ones do not count for the ratio."""
@@ -74,20 +79,25 @@ class Experiment:
         ship: bool = False,
         on_change: Callable[[Experiment], Any] | None = None,
     ) -> None:
-        _check(name, split, ramp, per_step, alpha, margin)
+        _check(name, stage, salt, split, ship)
+        check_count("per_step", per_step)
+        check_between("alpha", alpha, 0, 1)
+        check_between("margin", margin, 0, 1)
+        check_callable("on_change", on_change)
         self.name, self.stage, self.salt, self.split = name, stage, salt, split
-        self.ramp, self.per_step, self.alpha, self.margin = tuple(ramp), per_step, alpha, margin
+        self.ramp, self.per_step, self.alpha, self.margin = check_ramp(ramp), per_step, alpha, margin
         self.status: Status = "running"
         self.reason = ""
         self._ship, self._on_change = ship, on_change
         self._step = 0
         self._step_began = (0, 0)
         self._arms = (Arm(), Arm())
-        self._comparisons = {metric: Comparison(metric) for metric in METRICS}
+        self._comparisons = {metric: Comparison(metric, split) for metric in METRICS}
         self._slow = self._dear = 0.0
         self._early_costs: list[int] = []
         self._units: dict[str, int] = {}
         self._ratio = 0.0
+        self._counted = Once()
         self._lock = threading.RLock()
         self._steps = tuple(Step(EXPERIMENT, each, name) for each in ARMS)
 
@@ -130,8 +140,10 @@ class Experiment:
                 self._count_cost(record.cost, treated=treated)
             self._look()
 
-    def score(self, steps: Iterable[Step], score: float) -> None:
+    def score(self, steps: Iterable[Step], score: float, decision: str = "") -> None:
         """Count the quality, 0 to 1, of an answer with these steps (`trace.steps`), if it is of this experiment.
+
+        Of several voices on one decision (`trace.id`) the first counts; without an id each does.
 
         Raises:
             ConfigurationError: the score lies outside 0 to 1.
@@ -141,8 +153,9 @@ class Experiment:
         assigned = arm_of(steps, self.name)
         if assigned is not None:
             with self._lock:
-                self._comparisons["quality"].add(score, treated=assigned == "treatment")
-                self._look()
+                if self._counted.first(decision):
+                    self._comparisons["quality"].add(score, treated=assigned == "treatment")
+                    self._look()
 
     def ship(self) -> None:
         """Switch it on for everyone."""
@@ -170,47 +183,42 @@ class Experiment:
             )
 
     def to_json(self) -> str:
-        """All of it, options included, but `on_change`."""
+        """All of it, options included, but `on_change`; with a checksum."""
         with self._lock:
             saved = Saved(
-                version=VERSION,
-                options={name: getattr(self, name) for name in OPTIONS} | {"ship": self._ship},
+                options=Options(ship=self._ship, **{name: getattr(self, name) for name in _PUBLIC}),
                 status=self.status,
                 reason=self.reason,
                 step=self._step,
                 step_began=self._step_began,
                 arms=(self._arms[0].state(), self._arms[1].state()),
-                tests={metric: each.test.state() for metric, each in self._comparisons.items()},
+                tests={metric: each.state() for metric, each in self._comparisons.items()},
                 slow=self._slow,
                 dear=self._dear,
                 early_costs=self._early_costs,
-                units=self._units,
+                units=self._units,  # type: ignore[arg-type]
                 ratio=self._ratio,
+                counted=self._counted.names(),
             )
-        return msgspec.json.encode(saved).decode()
+            return seal(saved, VERSION)
 
     @classmethod
     def from_json(cls, text: str | bytes, *, on_change: Callable[[Experiment], Any] | None = None) -> Experiment:
         """Go on where `to_json` left off.
 
         Raises:
-            ConfigurationError: it is something else.
+            ConfigurationError: it is something else, damaged, or of another version.
         """
-        try:
-            saved = msgspec.json.decode(text, type=Saved)
-            if saved.version != VERSION or set(saved.tests) != set(METRICS):
-                raise ConfigurationError(f"it is of version {saved.version}, and this is version {VERSION}")  # noqa: TRY301
-            made = cls(**saved.options, on_change=on_change)
-            made.ramp[saved.step]
-        except (msgspec.MsgspecError, TypeError, IndexError, ConfigurationError) as error:
-            raise ConfigurationError(f"this is no saved experiment: {error}") from error
+        saved = unseal(text, Saved, VERSION, "saved experiment")
+        made = cls(**msgspec.structs.asdict(saved.options), on_change=on_change)
         made.status, made.reason = saved.status, saved.reason
         made._step, made._step_began = saved.step, saved.step_began
         made._arms = (Arm.restored(saved.arms[0]), Arm.restored(saved.arms[1]))
         for metric, state in saved.tests.items():
-            made._comparisons[metric].test.restore(state)
+            made._comparisons[metric].restore(state)
         made._slow, made._dear, made._early_costs = saved.slow, saved.dear, saved.early_costs
-        made._units, made._ratio = saved.units, saved.ratio
+        made._units, made._ratio = dict(saved.units), saved.ratio
+        made._counted.restore(saved.counted)
         return made
 
     def _counts(self) -> tuple[int, int]:
@@ -262,13 +270,8 @@ class Experiment:
                 self._step += 1
                 self._step_began = (self._arms[0].requests, self._arms[1].requests)
                 self._tell()
-            elif self._holds():
+            elif self._comparisons["quality"].holds(self.margin):  # where nobody gave scores it does not
                 self._change("shipped" if self._ship else "passed")
-
-    def _holds(self) -> bool:
-        """Whether quality is shown to have fallen by less than the margin; where nobody gave scores it is not."""
-        low = self._comparisons["quality"].figures().low
-        return low is not None and low > -self.margin
 
     def _change(self, status: Status, reason: str = "") -> None:
         with self._lock:
@@ -292,16 +295,13 @@ def arm_of(steps: Iterable[Step], name: str) -> str | None:
     return None
 
 
-def _check(name: object, split: Any, ramp: Any, per_step: object, alpha: Any, margin: Any) -> None:
+def _check(name: object, stage: object, salt: object, split: object, ship: object) -> None:
     if not isinstance(name, str) or not name:
         raise ConfigurationError(f"an experiment's name must be a str that is not empty, not {name!r}")
-    if not 0 < split < 100:
-        raise ConfigurationError(f"split must lie between 0 and 100 per cent, not {split!r}")
-    steps = list(ramp)
-    if not steps or steps != sorted(set(steps)) or not 0 < steps[0] <= steps[-1] <= 100:
-        raise ConfigurationError(f"ramp must be rising per cents above 0, up to 100, not {ramp!r}")
-    if type(per_step) is not int or per_step < 1:
-        raise ConfigurationError(f"per_step must be a number of answers above 0, not {per_step!r}")
-    for word, value in (("alpha", alpha), ("margin", margin)):
-        if not 0 < value < 1:
-            raise ConfigurationError(f"{word} must lie between 0 and 1, not {value!r}")
+    if stage is not None and (not isinstance(stage, str) or not stage):
+        raise ConfigurationError(f"stage must be the name of a stage or None, not {stage!r}")
+    if not isinstance(salt, str):
+        raise ConfigurationError(f"salt must be a str, not {type(salt).__name__}")
+    if type(ship) is not bool:
+        raise ConfigurationError(f"ship must be True or False, not {ship!r}")
+    check_between("split", split, 0, 100)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of what is saved."""
 
 Status: TypeAlias = Literal["running", "passed", "shipped", "rolled_back"]
@@ -14,32 +14,67 @@ Status: TypeAlias = Literal["running", "passed", "shipped", "rolled_back"]
 
 Metric: TypeAlias = Literal["quality", "errors", "latency", "cost"]
 
-OPTIONS: Final = ("name", "stage", "salt", "split", "ramp", "per_step", "alpha", "margin")
+
+_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+_Size: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an experiment was made with, but `on_change`."""
+
+    name: str
+    stage: str | None
+    salt: str
+    split: float
+    ramp: tuple[float, ...]
+    per_step: int
+    alpha: float
+    margin: float
+    ship: bool
 
 
 class ArmState(msgspec.Struct, frozen=True):
     """`Arm` as saved."""
 
-    requests: int
-    errors: int
-    priced: int
+    requests: _Count
+    errors: _Count
+    priced: _Count
     spent: int
     latency: bytes
 
+    def __post_init__(self) -> None:
+        if self.errors + self.priced > self.requests:
+            raise ValueError("an arm has fewer requests than errors and priced answers")
 
-class Saved(msgspec.Struct, kw_only=True):
+
+class TestState(msgspec.Struct, frozen=True):
+    """`Comparison` as saved: the states of its two parts."""
+
+    test: list[float]
+    certain: list[float]
+
+
+class Saved(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """An experiment as JSON holds it."""
 
-    version: int
-    options: dict[str, Any]
+    options: Options
     status: Status
     reason: str
-    step: int
-    step_began: tuple[int, int]
+    step: _Count
+    step_began: tuple[_Count, _Count]
     arms: tuple[ArmState, ArmState]
-    tests: dict[Metric, list[float]]
-    slow: float
-    dear: float
+    tests: dict[Metric, TestState]
+    slow: _Size
+    dear: _Size
     early_costs: list[int]
-    units: dict[str, int]
-    ratio: float
+    units: dict[str, Literal[0, 1]]
+    ratio: _Size
+    counted: list[str]
+
+    def __post_init__(self) -> None:
+        if self.step >= len(self.options.ramp):
+            raise ValueError("its ramp has no such step")
+        if any(began > arm.requests for began, arm in zip(self.step_began, self.arms, strict=True)):
+            raise ValueError("a step began after the last request")
+        if set(self.tests) != set(get_args(Metric)):
+            raise ValueError("it has not the tests of an experiment")

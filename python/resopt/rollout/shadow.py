@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from resopt._core import SequentialTest
+from resopt._core import MeanDifference, SequentialTest
 from resopt.errors import ConfigurationError
+from resopt.ramp import check_between, check_callable, is_number
 from resopt.rollout.buckets import BUCKETS, bucket
-from resopt.rollout.comparison import WARM_UP
+from resopt.rollout.comparison import CERTAIN, WARM_UP
 from resopt.rollout.plan import pairs_needed
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ _SPREAD = 0.1
 
 
 class ShadowResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A paired comparison so far: pairs by verdict, what failed, and the always-valid interval of the difference."""
+    """A paired comparison so far: pairs by verdict, what failed, and the always-valid interval of the difference.
+
+    `holds` is whether the whole interval lies above minus the margin: of a candidate that always ties that takes about
+    6 pairs over the margin, 300 for two points.
+    """
 
     name: str
     pairs: int
@@ -78,14 +83,20 @@ class Shadow:
         margin: float = 0.02,
         bill: Callable[[str, str, Usage | None], Any] | None = None,
     ) -> None:
-        if not 0 <= share <= 100 or not 0 < margin < 1:
-            raise ConfigurationError(f"share is per cent and margin points of 1, not {share!r} and {margin!r}")
+        given: Any = name
+        if not isinstance(given, str) or not given:
+            raise ConfigurationError(f"a shadow's name must be a str that is not empty, not {name!r}")
+        if not is_number(share) or not 0 <= share <= 100:
+            raise ConfigurationError(f"share must be per cent, 0 to 100, not {share!r}")
+        check_between("margin", margin, 0, 1)
+        check_callable("bill", bill)
         if (stage is None) != (judge is None) or (judge is not None and not callable(getattr(judge, "compare", None))):
             raise ConfigurationError("a shadow of a pipeline needs the stage and a judge with compare(); else neither")
         self.name, self.stage, self.judge, self.margin = name, stage, judge, margin
         self._buckets = round(share * BUCKETS / 100)
         self._bill = bill
         self._test = SequentialTest(_SPREAD, warm_up=WARM_UP, paired=True)
+        self._certain = MeanDifference(paired=True)
         self._counts = {"win": 0, "tie": 0, "loss": 0, "no verdict": 0, "failed": 0}
         self._lock = threading.Lock()
 
@@ -135,7 +146,8 @@ class Shadow:
             return
         if not (0 <= candidate <= 1 and 0 <= baseline <= 1):
             raise ConfigurationError(f"scores must lie between 0 and 1, not {candidate!r} and {baseline!r}")
-        self._test.add(True, candidate - baseline)  # noqa: FBT003 - the arm of differences
+        for each in (self._test, self._certain):
+            each.add(True, candidate - baseline)  # noqa: FBT003 - the arm of differences
         self._count("win" if candidate > baseline else "tie" if candidate == baseline else "loss")
 
     def result(self) -> ShadowResult:
@@ -144,7 +156,7 @@ class Shadow:
             counts = dict(self._counts)
         wins, ties, losses = counts["win"], counts["tie"], counts["loss"]
         pairs = wins + ties + losses
-        low, high = self._test.interval() if self._test.ready else (None, None)
+        low, high = self._certain.interval(CERTAIN) if self._test.ready else (None, None)
         disagreement = (wins + losses) / pairs if pairs else 0.0
         return ShadowResult(
             name=self.name,
@@ -158,7 +170,7 @@ class Shadow:
             low=low,
             high=high,
             p_harm=self._test.p_lower,
-            holds=low is not None and low > -self.margin,
+            holds=self._test.ready and self._certain.p_value(-self.margin) <= CERTAIN / 2,
             needed=pairs_needed(self.margin, disagreement) if 0 < disagreement < 1 else None,
         )
 

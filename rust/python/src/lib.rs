@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 mod clock;
+mod difference;
 mod embed;
 mod error;
 mod guard;
@@ -28,6 +29,8 @@ mod _core {
 
     #[pymodule_export]
     use super::clock::ManualClock;
+    #[pymodule_export]
+    use super::difference::MeanDifference;
     #[pymodule_export]
     use super::embed::{embed, tokenise};
     #[pymodule_export]
