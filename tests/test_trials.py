@@ -189,7 +189,7 @@ async def test_who_has_batching_switched_off_is_asked_one_after_the_other(tier):
             answers = await optimizer.gather([by(f"u{number}", f"{number}?") for number in range(8)], tier=tier)
         assert len({answer.trace.id for answer in answers}) == 8
         most[share] = provider.most
-    assert most == {0: 1, 100: 8}
+    assert most[0] == 1 < most[100]
     rollout = Rollout({"batch": 50})
     provider = Crowd()
     async with AsyncOptimizer(provider, rollout=rollout) as optimizer:

@@ -1,7 +1,6 @@
 """What travels through the pipeline: frozen structs, made of immutable parts, shared by every room.
 
-A `Response` may be handed to many callers, so nothing in it can be changed: the provider's reply is kept as bytes and
-`Response.json()` decodes it afresh for each caller.
+A `Response` goes to many callers: the provider's reply is kept as bytes, and `Response.json()` decodes it for each.
 """
 
 from __future__ import annotations
@@ -100,8 +99,7 @@ class Detour(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         mechanism: what chose another model than the one asked for (`route`); None when none did.
         shortened: input tokens of the caller's request that were not sent; negative when more were.
-        replayed: how many of those are of earlier turns, or of what every call begins with: where the provider read
-            from its prefix cache, it would have read them there too.
+        replayed: those of them that the provider would have read from its prefix cache, if it read anything there.
         discount: per cent off the list price, as for deferred work.
         also: further calls billed for this answer.
     """
