@@ -20,8 +20,8 @@ def limit_of(max_tokens: object) -> int:
     Raises:
         ConfigurationError: it is not an int of at least 0.
     """
-    if type(max_tokens) is int and 0 <= max_tokens <= _MOST:
-        return max_tokens
+    if type(max_tokens) is int and max_tokens >= 0:
+        return max_tokens if max_tokens <= _MOST else _MOST  # noqa: FURB136 - min() takes twice as long as all this
     try:
         limit = -1 if isinstance(max_tokens, bool) else max_tokens.__index__()  # type: ignore[attr-defined]
     except AttributeError:
