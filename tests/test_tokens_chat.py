@@ -6,6 +6,8 @@ import types
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from resopt import Request, count_tokens
 from resopt.errors import InvalidRequestError
@@ -323,6 +325,54 @@ def test_objects_of_client_libraries_and_other_mappings_are_spelled_as_data():
     }
     assert len(counts) == 1
     assert count_tokens(user([{"type": "tool_use", "name": "f", "input": {"n": 10**40}}])).tokens > 20
+
+
+KEYS = (
+    "role", "content", "name", "type", "text", "tool_calls", "function", "custom", "arguments", "input", "output",
+    "refusal", "audio", "source", "data", "image_url", "url", "parameters", "input_schema", "properties", "enum",
+    "items", "anyOf", "$defs", "$ref", "description", "format", "grammar", "definition", "json_schema", "schema",
+    "variables",
+)  # fmt: skip
+FIELDS = (
+    "messages", "input", "prompt", "system", "instructions", "tools", "functions", "tool_choice", "response_format",
+    "text", "output_config", "mcp_servers", "conversation", "container",
+)  # fmt: skip
+KINDS = (
+    "text",
+    "tool_use",
+    "tool_result",
+    "image",
+    "image_url",
+    "document",
+    "function",
+    "custom",
+    "json_schema",
+    "any",
+)
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.binary(max_size=5),
+    st.sampled_from(KINDS), st.sampled_from(("\ud800", object(), "user")),
+)  # fmt: skip
+ANYTHING = st.deferred(
+    lambda: LEAVES | st.lists(ANYTHING, max_size=3) | st.dictionaries(st.sampled_from(KEYS), ANYTHING, max_size=4)
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.one_of(
+        ANYTHING,
+        st.lists(st.dictionaries(st.sampled_from(KEYS), ANYTHING), max_size=3),
+        st.dictionaries(st.sampled_from(FIELDS), ANYTHING).map(lambda body: Request(body=body)),
+    ),
+    st.sampled_from(["gpt-4o", "claude-sonnet-5", "unknown"]),
+)
+def test_whatever_comes_is_counted_within_its_band_or_refused(content, model):
+    try:
+        count = count_tokens(content, model)
+    except InvalidRequestError:
+        return
+    assert 0 <= count.low <= count.tokens <= count.high
 
 
 def test_a_count_is_data():
