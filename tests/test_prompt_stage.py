@@ -276,6 +276,32 @@ def test_what_a_user_does_not_call_material_is_an_instruction(rules):
         assert sent(stage, ask(whole))["messages"][0]["content"] == whole
 
 
+def test_a_result_of_a_tool_stays_json_and_is_left_whole_where_all_of_it_is_asked_for():
+    rows = [{"id": at, "city": f"Town{at}", "boss": {"name": f"Person{at}", "since": [1900 + at]}} for at in range(60)]
+    result = json.dumps({"results": rows, "next": None}, indent=2)
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+    reasons = []
+
+    def made(question):
+        talk = [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": result},
+        ]
+        prepared = PromptOptimizer(context=0.3).prepare(Request(body={"model": "gpt-4o", "messages": talk}))
+        reasons.append(prepared.step.reason)
+        return prepared.request.body["messages"][2]["content"]
+
+    few = json.loads(made("Who is the boss in Town7?"))
+    assert rows[7] in few["results"]
+    assert 0 < len(few["results"]) < 30
+    assert few["next"] is None
+    for question in ("How many towns have a boss?", "Which towns are there?", "Compare the bosses of Town7 and Town9."):
+        assert json.loads(made(question)) == {"results": rows, "next": None}
+        assert "material left whole: the question is about all of it" in reasons[-1]
+
+
 def test_of_several_documents_each_keeps_its_tags():
     documents = "".join(
         f'<document index="{at}"><source>{at}.txt</source><document_content>{part} Tea is served at four there. The '

@@ -32,12 +32,13 @@ Form: TypeAlias = Literal["whole", "ruled", "cut"]
 
 
 class Shortened(msgspec.Struct, frozen=True):
-    """What became of one text."""
+    """What became of one text, and why material in it was left whole, where it was."""
 
     text: str
     before: int
     after: int
     rules: dict[str, int]
+    note: str = ""
 
 
 class Decisions:
@@ -149,30 +150,31 @@ class Texts:
     def _cut(self, spot: Spot, done: Shortened, question: str, model: str) -> Shortened:
         """Material without what the question is not about; what is left of a result is made compact after that."""
         if spot.kind != "result":
-            return _shorter(done, self._about(done.text, question, model), "context", model)
+            text, note = self._about(done.text, question, model)
+            return _shorter(done, text, "context", model, note)
         if not question or any(mark in spot.text for mark, _ in self._protect):
             return done
         found = compress_context(spot.text, question, share=self._context, model=model or None)
         if not found.compressed:
-            return done
+            return msgspec.structs.replace(done, note=found.reason)
         return _shorter(done, compact(found.context), "context", model)
 
-    def _about(self, text: str, question: str, model: str) -> str:
-        """The user's text without what the question is not about: its own question, and what it says is material."""
+    def _about(self, text: str, question: str, model: str) -> tuple[str, str]:
+        """The user's text without what its question is not about, where it says what is material; or why not."""
         places = materials_of(text)
         own = question_of(without(text, places)) or question
         if not places or not own or any(mark in text for mark, _ in self._protect):
-            return text
+            return text, ""
         passages = [{"text": text[start:end].strip("\n"), "at": at} for at, (start, end) in enumerate(places)]
         cut = compress_context(passages, own, share=self._context, model=model or None)
         if not cut.compressed:
-            return text
+            return text, cut.reason
         kept = {passage["at"]: passage["text"] for passage in cut.context}
         pieces, behind = [], 0
         for at, (start, end) in enumerate(places):
             pieces += [text[behind:start].rstrip("\n"), "\n", str(kept.get(at, "")), "\n"]
             behind = end
-        return "".join(pieces) + text[behind:].lstrip("\n")
+        return "".join(pieces) + text[behind:].lstrip("\n"), ""
 
     def _remember(self, key: bytes, done: Shortened, original: str) -> None:
         text = None if done.text == original else done.text
@@ -206,10 +208,10 @@ def _less(before: str, after: str, rule: str, model: str) -> Shortened:
     return Shortened(after, tokens, fewer, {rule: tokens - fewer})
 
 
-def _shorter(done: Shortened, text: str, rule: str, model: str) -> Shortened:
+def _shorter(done: Shortened, text: str, rule: str, model: str, note: str = "") -> Shortened:
     """What was done so far and one thing more, where that saves tokens."""
-    after = encoding_of(model).count(text)
+    after = done.after if text == done.text else encoding_of(model).count(text)
     if after >= done.after:
-        return done
+        return msgspec.structs.replace(done, note=note) if note else done
     rules = {**done.rules, rule: done.rules.get(rule, 0) + done.after - after}
     return Shortened(text, done.before, after, rules)

@@ -30,7 +30,7 @@ class Replayed(msgspec.Struct, frozen=True):
         saved: tokens that are not sent.
         rules: tokens saved by rule.
         left: texts that were left because a provider may have them in its prefix cache.
-        notes: why.
+        notes: why, and why material was left whole that could have been cut.
     """
 
     texts: dict[Place, str]
@@ -78,6 +78,7 @@ class Replay:
             if form is None:
                 form = "ruled" if held or not enters else "cut"
                 made = self._texts.made(spot, form, question, request.model)
+                notes += [f"material left whole: {made.note}"] if made.note else []
                 if made.text != spot.text:
                     if held and not (enters and spot.turn):
                         verdict = verdict or self._verdict(request, start)
