@@ -27,7 +27,7 @@ def questions():
 
 TEN = passages()[:10]
 TEAS = [
-    f"Town{at}. The office in Town{at} was opened in {1900 + at} by Person{at}. It is near the river. The tea is served."
+    f"Town{at}. The office in Town{at} was opened in {1900 + at} by Person{at}. It is by a river. The tea is served."
     for at in range(40)
 ]
 QUESTION = "Who designed the landing gear of the Corvus?"
