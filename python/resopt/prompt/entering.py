@@ -163,9 +163,10 @@ class Texts:
         """The user's text without what its question is not about, where it says what is material; or why not."""
         places = materials_of(text)
         own = question_of(without(text, places)) or question
-        if not places or not own or any(mark in text for mark, _ in self._protect):
+        inside = [text[start:end] for start, end in places]
+        if not places or not own or any(mark in part for part in inside for mark, _ in self._protect):
             return text, ""
-        passages = [{"text": text[start:end].strip("\n"), "at": at} for at, (start, end) in enumerate(places)]
+        passages = [{"text": part.strip("\n"), "at": at} for at, part in enumerate(inside)]
         cut = compress_context(passages, own, share=self._context, model=model or None)
         if not cut.compressed:
             return text, cut.reason

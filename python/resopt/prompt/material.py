@@ -39,10 +39,11 @@ _VERBS = (
     "provide|put|quote|read|refer|refuse|remember|reply|respond|return|rewrite|say|select|show|sort|speak|start|state|"
     "stay|stick|summari[sz]e|take|tell|think|translate|treat|use|write"
 )
-_BEGINS = r"(?:^|[.!?:;]\s+|\n\s*(?:[-*•]|\d+[.)])?\s*)"
+_BEGINS = r"(?:^|[.!?:;]\s{1,4}|\n[ \t]{0,40}(?:[-*•]|\d{1,3}[.)])?[ \t]{0,4})"
 _TELLS = re.compile(
     rf"{_BEGINS}(?:please|always|never|do(?:n['\u2019]t| not)|must|(?:only |just |then )?(?:{_VERBS})\b"
-    rf"|(?:if|when|unless|where)\b[^.!?\n]*,\s*(?:then )?(?:please )?(?:{_VERBS}|never|do(?:n['\u2019]t| not)))\b"
+    rf"|(?:if|when|unless|where)\b[^.!?\n]{{0,200}},\s?(?:then )?(?:please )?"
+    rf"(?:{_VERBS}|never|do(?:n['\u2019]t| not)))\b"
     r"|\b(?:you|your|yours)\b",
     re.IGNORECASE,
 )
