@@ -1,5 +1,6 @@
 """Contexts cut to what a question is about, and left alone where the question does not say."""
 
+import json
 import random
 import re
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from resopt import ConfigurationError, compress_context
+from resopt.prompt.dense import compact
+from resopt.prompt.gate import asks_about_all
 
 PASSAGES = (Path(__file__).parents[1] / "benches/data/passages.txt").read_text("utf-8")
 BLOCKS = re.split(r"^=== ", PASSAGES, flags=re.MULTILINE)[1:]
@@ -23,6 +26,10 @@ def questions():
 
 
 TEN = passages()[:10]
+TEAS = [
+    f"Town{at}. The office in Town{at} was opened in {1900 + at} by Person{at}. It is by a river. The tea is served."
+    for at in range(40)
+]
 QUESTION = "Who designed the landing gear of the Corvus?"
 ANSWER = "Hanneke Vos"
 
@@ -92,9 +99,12 @@ def test_a_budget_in_tokens_is_kept():
 @pytest.mark.parametrize(
     ("context", "query", "options", "reason"),
     [
-        (TEN, "Summarize the documents above.", {}, "no clear peak"),
+        (TEN, "Summarize the documents above.", {}, "the question is about all of it"),
+        (TEN, "What do these texts say?", {}, "no clear peak"),
         (TEN, "What is the capital of Mongolia?", {}, "no clear peak"),
         (["The drone flies. " * 3 + "A drone lands. " * 3] * 8, "What does the drone do?", {}, "no clear peak"),
+        (TEAS, "Is the tea served?", {}, "nearly every part matches"),
+        ("\n\n".join(TEAS), "Is the tea served?", {}, "nearly every part matches"),
         (["Two words."], QUESTION, {}, "too short"),
         (TEN, QUESTION, {"budget": 100_000}, "within its budget"),
         (TEN, QUESTION, {"budget": 1}, "no"),
@@ -107,6 +117,117 @@ def test_what_shows_no_peak_is_left_as_it_is(context, query, options, reason):
     assert found.reason.startswith(reason)
     assert found.context is context
     assert found.tokens_after == found.tokens_before
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many customers complained about the delivery?",
+        "Which customers complained about the delivery?",
+        "Which of the customers complained?",
+        "What is the list of all offices?",
+        "What customers have complained?",
+        "What is the sum of the invoices?",
+        "What was the total in March?",
+        "What is the average age?",
+        "Name every town.",
+        "What did each of them say?",
+        "Compare Town7 and Town9.",
+        "Give me all customers who complained.",
+        "Are there any complaints?",
+        "Who are the managers?",
+    ],
+)
+def test_what_is_about_all_of_it_is_left_whole(question):
+    customers = [
+        f"Customer{at} from Town{at} complained about the delivery in March. He ordered shoes and a hat."
+        for at in range(40)
+    ]
+    found = compress_context(customers, question)
+    assert (found.compressed, found.reason) == (False, "the question is about all of it")
+    assert found.context is customers
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Which bus goes to the office?", "Which process is used?", "What does the class explain?", QUESTION],
+)
+def test_a_question_about_one_thing_is_not_taken_for_one_about_all(question):
+    assert not asks_about_all(question)
+
+
+PEOPLE = [
+    {"id": at, "name": f"Person{at}", "city": f"Town{at}", "note": f"Likes tea. Said {at}.50 \u00e9"}
+    for at in range(60)
+]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"total": 60, "data": {"page": 1.50, "rows": rows}}])
+def test_json_stays_json_and_its_records_whole(indent, wrap):
+    text = json.dumps(wrap(PEOPLE), indent=indent)
+    found = compress_context(text, "Where does Person7 live?")
+    assert found.compressed
+    assert found.tokens_after < 0.5 * found.tokens_before
+    made = json.loads(found.context)
+    rows = made if isinstance(made, list) else made["data"]["rows"]
+    assert PEOPLE[7] in rows
+    assert all(row in PEOPLE for row in rows)
+    if isinstance(made, dict):
+        assert list(made) == ["total", "data"]
+        assert made["total"] == 60
+        assert '"page":1.5' in found.context
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (json.dumps({"a": " ".join(TEN), "b": {"c": 1}}), "JSON without a list"),
+        (json.dumps(PEOPLE)[:-30], "JSON without a list"),
+        (json.dumps(PEOPLE[:2]) + " " + " ".join(TEN), "JSON without a list"),
+    ],
+)
+def test_json_that_cannot_be_chosen_from_is_left(text, reason):
+    found = compress_context(text, QUESTION)
+    assert not found.compressed
+    assert found.reason.startswith(reason)
+
+
+def test_lines_of_json_and_rows_of_tables_are_kept_whole():
+    lines = [json.dumps(person) for person in PEOPLE]
+    found = compress_context("\n".join(lines), "Where does Person7 live?")
+    assert found.compressed
+    assert set(found.context.split("\n")) < set(lines)
+    assert lines[7] in found.context
+    table = "| id | name | city |\n|---|---|---|\n" + "\n".join(f"| {at} | Person{at} | Town{at} |" for at in range(60))
+    for text, head in ((table, table[:36]), (compact(json.dumps(PEOPLE)), 'rows of ["id","name","city","note"]:\n')):
+        found = compress_context(text, "Where does Person7 live?")
+        assert found.compressed
+        assert found.context.startswith(head[:30])
+        assert "Person7" in found.context
+        assert set(found.context.split("\n")) < set(text.split("\n"))
+
+
+def test_a_list_of_json_passages_loses_whole_passages_only():
+    passages = [json.dumps(person) for person in PEOPLE]
+    found = compress_context(passages, "Where does Person7 live?")
+    assert found.compressed
+    assert passages[7] in found.context
+    assert set(found.context) < set(passages)
+
+
+def test_numbered_passages_are_no_json():
+    numbered = "\n\n".join(f"[{at}] {text}" for at, text in enumerate(TEN))
+    found = compress_context(numbered, QUESTION)
+    assert found.compressed
+    assert ANSWER in found.context
+
+
+@pytest.mark.parametrize("budget", [60, 200])
+def test_whole_records_keep_to_a_budget(budget):
+    found = compress_context(json.dumps({"rows": PEOPLE}), "Where does Person7 live?", budget=budget)
+    assert found.tokens_after <= budget or not found.compressed
+    assert json.loads(found.context)["rows"]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 """Conversations within a budget: lossless first, the question decides, calls and their results stay together."""
 
 import json
+import time
 
 import pytest
 
-from resopt import ConfigurationError, count_tokens, prune_history
+from resopt import ConfigurationError, InvalidRequestError, count_tokens, prune_history
 from resopt.prompt.dense import compact, distinct
 
 ROWS = [{"id": at, "name": f"item {at}", "stock": at * 3, "place": "Eindhoven"} for at in range(30)]
@@ -59,7 +60,7 @@ def test_what_fits_is_left_as_it_is():
 
 
 def test_turns_that_are_not_about_the_question_go_first():
-    pruned = prune_history(TALK, 130, keep_last=2)
+    pruned = prune_history(TALK, 170, keep_last=2)
     assert pruned.fits
     text = json.dumps(pruned.messages)
     assert "canteen" not in text
@@ -68,7 +69,7 @@ def test_turns_that_are_not_about_the_question_go_first():
     assert pruned.messages[0] is SYSTEM
     assert pruned.messages[-3:] == TALK[-3:]
     assert pruned.dropped == (3, 4, 5, 6)
-    assert prune_history(TALK, 130, query="What is for lunch in the canteen?").dropped == (1, 2, 5, 6)
+    assert prune_history(TALK, 170, query="What is for lunch in the canteen?").dropped == (1, 2, 5, 6)
 
 
 def test_pinned_messages_and_the_last_turns_stay_whatever_they_cost():
@@ -82,7 +83,7 @@ def test_pinned_messages_and_the_last_turns_stay_whatever_they_cost():
 def test_results_are_made_compact_before_anything_is_lost(make):
     messages = [SYSTEM, *make(1, json.dumps(ROWS, indent=2)), {"role": "user", "content": "What is in stock?"}]
     whole = prune_history(messages, 100_000)
-    pruned = prune_history(messages, int(whole.tokens_before * 0.6))
+    pruned = prune_history(messages, int(whole.tokens_before * 0.6), keep_last=1)
     assert pruned.fits
     assert pruned.dropped == ()
     assert pruned.shortened == (3,)
@@ -107,6 +108,40 @@ def test_a_call_in_the_middle_of_the_last_turn_keeps_its_result(make):
     messages = [SYSTEM, *turn("Old.", "Old answer. " * 50), *make(7, "x " * 150)]
     pruned = prune_history(messages, 60, keep_last=1)
     assert pruned.messages == [SYSTEM, *messages[3:]]
+
+
+@pytest.mark.parametrize("make", [called, used])
+def test_the_last_turns_stay_as_they_are(make):
+    messages = [SYSTEM, *turn("Old.", "Old answer. " * 50), *make(1, json.dumps(ROWS, indent=2))]
+    for budget in (1, 500):
+        pruned = prune_history(messages, budget, keep_last=1)
+        assert pruned.messages == [SYSTEM, *messages[3:]]
+        assert not pruned.fits
+        assert pruned.shortened == ()
+
+
+@pytest.mark.parametrize("model", [None, "gpt-4o", "gpt-4", "claude-sonnet-5", "deepseek-chat"])
+def test_what_fits_here_fits_at_the_provider(model):
+    image = {"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}
+    seen = [{"role": "user", "content": [image, {"type": "text", "text": "What is this?"}], "name": "ada"}]
+    for messages in (TALK, [SYSTEM, *called(1, LOG), *called(2, "short"), *turn("a", "b"), *turn("c", "d")], seen * 4):
+        whole = count_tokens(messages, model)
+        for budget in (100_000, whole.high, whole.high - 1, whole.tokens, 300, 120, 60):
+            pruned = prune_history(messages, budget, keep_last=1, model=model)
+            counted = count_tokens(pruned.messages, model)
+            assert (pruned.tokens_before, pruned.tokens_after) == (whole.high, counted.high)
+            assert pruned.fits == (counted.high <= budget)
+            assert pruned.dropped == () or budget < whole.high
+
+
+def test_any_iterable_is_taken_and_long_ones_take_no_longer_than_they_must():
+    assert prune_history(iter(TALK), 10_000).messages == TALK
+    assert prune_history(iter(TALK), 60, pinned=iter([4]), keep_last=1).messages[1] in TALK[3:5]
+    assert prune_history([], 10) == prune_history(iter(()), 10)
+    many = [message for number in range(1500) for message in called(number, "x " * 20)]
+    start = time.perf_counter()
+    assert prune_history(many, 500).fits
+    assert time.perf_counter() - start < 2  # quadratic, it was 20
 
 
 def test_the_caller_s_messages_are_never_changed():
@@ -154,14 +189,24 @@ def test_distinct_lines_keep_their_order_and_counts():
         ({"messages": ["hello"], "budget": 9}, "messages must be a list of messages"),
         ({"messages": None, "budget": 9}, "messages must be a list of messages"),
         ({"messages": b"", "budget": 9}, "messages must be a list of messages"),
-        ({"messages": (turn for turn in TALK), "budget": 9}, "messages must be a list of messages"),
         ({"messages": TALK, "budget": 9, "pinned": None}, "pinned must hold places of messages"),
         ({"messages": TALK, "budget": 9, "pinned": 1}, "pinned must hold places of messages"),
         ({"messages": TALK, "budget": 9, "pinned": [[1]]}, "pinned must hold places of messages"),
         ({"messages": TALK, "budget": 9, "query": 5}, "query must be a str"),
         ({"messages": TALK, "budget": 9, "query": "\ud800"}, "query holds lone surrogates"),
+        ({"messages": None, "budget": 9}, "messages must be a list of messages, not NoneType"),
+        ({"messages": 7, "budget": 9}, "messages must be a list of messages, not int"),
+        ({"messages": SYSTEM, "budget": 9}, "messages must be a list of messages, not dict"),
+        ({"messages": TALK, "budget": 9, "pinned": "1"}, "pinned must hold places of messages"),
+        ({"messages": TALK, "budget": 9, "query": 7}, "query must be a str"),
+        ({"messages": TALK, "budget": 9, "model": 7}, "model must be a str"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ConfigurationError, match=message):
         prune_history(**arguments)
+
+
+def test_what_cannot_be_counted_is_named():
+    with pytest.raises(InvalidRequestError, match="a message cannot be counted"):
+        prune_history([{"role": "assistant", "content": None, "tool_calls": 7}], 9)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from resopt import ConfigurationError, PrefixPlanner, pays_after
-from resopt.prompt.prefix import marked, minimum_prefix, steady
+from resopt import ConfigurationError, PrefixPlanner, PromptOptimizer, Request, count_tokens, pays_after
+from resopt.prompt.beginning import count_marks
+from resopt.prompt.prefix import MOST_BREAKPOINTS, minimum_prefix, steady
 
 TOOLS = [
     {"type": "function", "function": {"name": "b", "parameters": {"type": "object", "properties": {"y": {}, "x": {}}}}},
@@ -71,41 +72,140 @@ def test_the_planner_says_what_and_why():
             PrefixPlanner(bad)
 
 
+LONG = "Read the rule in the book. " * 400
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+def named(*names, **fields):
+    return [{"name": name, "input_schema": {}, **fields} for name in names]
+
+
 def test_tools_and_their_keys_come_in_a_steady_order():
-    one = steady(chat(tools=TOOLS), "openai.chat", 10)
-    other = steady(chat(tools=TOOLS[::-1]), "openai.chat", 10)
+    one = steady(chat(tools=TOOLS), "openai.chat")
+    other = steady(chat(tools=TOOLS[::-1]), "openai.chat")
     assert one == other
     assert [tool["function"]["name"] for tool in one["tools"]] == ["a", "b"]
-    assert list(one["tools"][1]["function"]["parameters"]["properties"]) == ["x", "y"]
     assert "prompt_cache_key" not in one
     assert TOOLS[0]["function"]["name"] == "b"
+    assert list(one["tools"][1]) == list(other["tools"][1]) == ["function", "type"]
+
+
+def test_properties_stay_in_the_order_in_which_models_fill_them_in():
+    schema = {
+        "type": "object",
+        "required": ["reasoning", "answer"],
+        "properties": {
+            "reasoning": {"type": "string", "description": "first"},
+            "answer": {"type": "object", "properties": {"type": {}, "properties": {"type": "string", "enum": [2, 1]}}},
+        },
+        "examples": [{"reasoning": "r", "answer": {}}],
+    }
+    made = steady(claude(tools=[{"name": "f", "input_schema": schema}]), "anthropic.messages")["tools"][0]
+    done = made["input_schema"]
+    assert done == schema
+    assert list(done) == ["examples", "properties", "required", "type"]
+    assert list(done["properties"]) == ["reasoning", "answer"]
+    assert list(done["properties"]["answer"]["properties"]) == ["type", "properties"]
+    assert list(done["examples"][0]) == ["reasoning", "answer"]
+
+
+def test_a_caller_s_mark_stays_at_the_end_of_its_span():
+    tools = [*named("zeta"), *named("alpha", cache_control={"type": "ephemeral", "ttl": "1h"}), *named("yak", "bee")]
+    made = steady(claude(tools=tools, system=LONG), "anthropic.messages")
+    assert [tool["name"] for tool in made["tools"]] == ["alpha", "zeta", "bee", "yak"]
+    assert ["cache_control" in tool for tool in made["tools"]] == [False, True, False, False]
+    assert made["tools"][1]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+    assert made["system"] == LONG
+    assert "cache_control" in tools[1]
 
 
 def test_openai_gets_a_key_for_its_cache_from_what_is_shared():
-    long = steady(chat(tools=TOOLS), "openai.chat", 2000)
-    again = steady(chat(tools=TOOLS[::-1], temperature=1), "openai.chat", 2000)
-    assert long["prompt_cache_key"] == again["prompt_cache_key"]
-    other = chat(tools=TOOLS)
-    other["messages"] = [{"role": "system", "content": "other"}]
-    assert steady(other, "openai.chat", 2000)["prompt_cache_key"] != long["prompt_cache_key"]
-    assert steady(chat(prompt_cache_key="mine"), "openai.chat", 2000)["prompt_cache_key"] == "mine"
+    def key(tools=TOOLS, *messages, **fields):
+        system = {"role": "system", "content": LONG}
+        made = steady(chat(tools=tools, **{"messages": [system, *messages], **fields}), "openai.chat")
+        return made["prompt_cache_key"]
+
+    user, late = {"role": "user", "content": "u"}, {"role": "developer", "content": "later"}
+    assert key() == key(TOOLS[::-1], user, late, temperature=1)
+    assert key() != key(messages=[{"role": "system", "content": LONG + "other"}])
+    assert key(prompt_cache_key="mine") == "mine"
+
+
+def test_a_long_conversation_behind_a_short_head_is_kept_too():
+    talk = [
+        {"role": "user", "content": LONG},
+        {"role": "assistant", "content": "2"},
+        {"role": "user", "content": "3"},
+    ]
+    done = steady(claude(messages=talk, system="Short."), "anthropic.messages")
+    assert done["system"] == "Short."
+    assert done["messages"] == [*talk[:2], {"role": "user", "content": [{"type": "text", "text": "3", **MARK}]}]
+    first = steady(chat(messages=talk), "openai.chat")["prompt_cache_key"]
+    more = [*talk, {"role": "assistant", "content": "4"}, {"role": "user", "content": "5"}]
+    assert steady(chat(messages=more), "openai.chat")["prompt_cache_key"] == first
+    other = [{"role": "user", "content": LONG + "!"}, *talk[1:]]
+    assert steady(chat(messages=other), "openai.chat")["prompt_cache_key"] != first
+    assert "prompt_cache_key" not in steady(chat(messages=talk[:1]), "openai.chat")  # asked once: nothing to share
 
 
 def test_anthropic_gets_marks_at_the_ends_of_what_stays():
-    body = claude(system="s" * 10, tools=[{"name": "a", "input_schema": {}}])
-    done = steady(body, "anthropic.messages", 2000)
-    assert done["system"] == [{"type": "text", "text": "s" * 10, "cache_control": {"type": "ephemeral"}}]
-    assert marked(done) == 1
+    body = claude(system=LONG, tools=named("a"))
+    done = steady(body, "anthropic.messages")
+    assert done["system"] == [{"type": "text", "text": LONG, **MARK}]
+    assert count_marks(done) == 1
     talk = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}, {"role": "user", "content": "3"}]
-    done = steady({**body, "messages": talk}, "anthropic.messages", 2000)
-    assert marked(done) == 2
+    done = steady({**body, "messages": talk}, "anthropic.messages")
+    assert count_marks(done) == 2 <= MOST_BREAKPOINTS
     assert done["messages"][2]["content"][0]["cache_control"] == {"type": "ephemeral"}
-    assert body["system"] == "s" * 10
-    only_tools = steady(claude(tools=[{"name": "a", "input_schema": {}}]), "anthropic.messages", 2000)
+    assert body["system"] == LONG
+    only_tools = steady(claude(tools=named("a", description=LONG)), "anthropic.messages")
     assert only_tools["tools"][0]["cache_control"] == {"type": "ephemeral"}
 
 
-def test_anthropic_s_marks_of_the_caller_are_enough_and_short_prefixes_get_none():
-    mine = claude(system=[{"type": "text", "text": "s", "cache_control": {"type": "ephemeral", "ttl": "1h"}}])
-    assert steady(mine, "anthropic.messages", 2000) == mine
-    assert marked(steady(claude(system="s"), "anthropic.messages", 1023)) == 0
+def test_an_empty_block_is_never_marked():
+    blocks = [{"type": "text", "text": LONG}, {"type": "text", "text": ""}]
+    talk = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}, {"role": "user", "content": ""}]
+    done = steady(claude(system=blocks, messages=talk), "anthropic.messages")
+    assert done["system"] == [{**blocks[0], **MARK}, blocks[1]]
+    assert done["messages"] == talk
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"system": [{"type": "text", "text": LONG, "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
+        {"system": LONG, "cache_control": {"type": "ephemeral"}},
+        {
+            "system": LONG,
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "tool_result", "tool_use_id": "u", "content": [{"type": "text", "text": "x", **MARK}]}
+                    ],
+                }
+            ],
+        },
+    ],
+)
+def test_anthropic_s_marks_of_the_caller_are_enough(fields):
+    mine = claude(**fields)
+    assert steady(mine, "anthropic.messages") == mine
+
+
+def test_short_prefixes_get_no_mark_and_claude_s_are_counted_as_claude_counts():
+    def marks(words, model="claude-sonnet-5"):
+        return count_marks(steady(claude(system="word " * words, model=model), "anthropic.messages"))
+
+    assert (marks(600), marks(1100)) == (0, 1)
+    assert marks(950) == 1  # some 1,300 tokens of Claude's, and 950 of OpenAI's
+    assert marks(950, "claude-haiku-4-5") == 0
+
+
+def test_a_head_that_claude_may_have_cached_is_not_taken_for_a_short_one():
+    words = "Please make sure that you check it. " * 110
+    assert count_tokens(words).tokens < 1024 < count_tokens(words, "claude-sonnet-5").tokens
+    request = Request(body=claude(system=words), api="anthropic.messages")
+    prepared = PromptOptimizer("light").prepare(request)
+    assert prepared.step.action == "left"
+    assert "cached prefix of" in prepared.step.reason

@@ -198,7 +198,10 @@ def test_material_is_cut_to_the_question_and_stays_cut_when_the_question_changes
     first = [
         {
             "role": "user",
-            "content": [{"type": "text", "text": PASSAGES}, {"type": "text", "text": "Who opened Warsaw?"}],
+            "content": [
+                {"type": "text", "text": f"Passages:\n{PASSAGES}"},
+                {"type": "text", "text": "Who opened Warsaw?"},
+            ],
         }
     ]
     made = sent(stage, Request(body={"model": "gpt-4o", "messages": first}))
@@ -219,7 +222,7 @@ def test_material_is_cut_to_the_question_and_stays_cut_when_the_question_changes
         in sent(stage, Request(body={"model": "gpt-4o", "messages": other}))["messages"][0]["content"][0]["text"]
     )
     whole = sent(PromptOptimizer(), Request(body={"model": "gpt-4o", "messages": first}))
-    assert whole["messages"][0]["content"][0]["text"] == PASSAGES
+    assert whole["messages"][0]["content"][0]["text"] == f"Passages:\n{PASSAGES}"
 
 
 @pytest.mark.parametrize(
@@ -228,6 +231,9 @@ def test_material_is_cut_to_the_question_and_stays_cut_when_the_question_changes
         ("Answer from the context.\n\nContext:\n", "\n\nQuestion: Who opened the office in Warsaw?"),
         ("Answer from it.\n<context>\n", "\n</context>\n\nWho opened the office in Warsaw?"),
         ("Answer.\n<documents>", "</documents>\n<question>Who opened the office in Warsaw?</question>"),
+        ('Answer from this text:\n"""', '"""\n\nWho opened the office in Warsaw?'),
+        ("Context is below.\n-----\n", "\n-----\nAnswer from it.\nQuery: Who opened the office in Warsaw?"),
+        ("Context:\n", "\n\nUse only the context. Never guess.\n\nQuestion: Who opened the office in Warsaw?"),
     ],
 )
 def test_one_text_with_its_material_and_its_question_is_cut_too(before, after):
@@ -242,6 +248,73 @@ def test_one_text_with_its_material_and_its_question_is_cut_too(before, after):
     assert "Max Huber" in kept["messages"][0]["content"]
     summary = before + PASSAGES + after.replace("Who opened the office in Warsaw?", "What is in these texts?")
     assert sent(PromptOptimizer(context=True), ask(summary))["messages"][0]["content"] == summary
+
+
+RULES = (
+    "Extract the fields of the order as JSON: number, date, city, name of the customer, total. Copy them as they are. "
+    "Never invent a value. If a field is missing, use null. Do not add fields. The office in Warsaw writes dates with "
+    "the month first. Totals are in zloty unless a currency is named. Names are never translated. A city that is "
+    "abbreviated is written in full. An order without a number is not an order."
+)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        RULES,
+        f"Context:\n{RULES}\n\n{PASSAGES}",
+        f"Context:\n{PASSAGES}\n\n{RULES}\n\n{PASSAGES}",
+        f"{RULES}\n\n{PASSAGES}",
+    ],
+)
+def test_what_a_user_does_not_call_material_is_an_instruction(rules):
+    stage = PromptOptimizer(None, context=0.3)
+    for question in ("Who opened the office in Warsaw?", "What is the number of the order from Warsaw?"):
+        parts = [{"type": "text", "text": rules}, {"type": "text", "text": question}]
+        assert sent(stage, Request(body=body(("user", parts))))["messages"][0]["content"] == parts
+        whole = f"{rules}\n\n{question}"
+        assert sent(stage, ask(whole))["messages"][0]["content"] == whole
+
+
+def test_a_result_of_a_tool_stays_json_and_is_left_whole_where_all_of_it_is_asked_for():
+    rows = [{"id": at, "city": f"Town{at}", "boss": {"name": f"Person{at}", "since": [1900 + at]}} for at in range(60)]
+    result = json.dumps({"results": rows, "next": None}, indent=2)
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+    reasons = []
+
+    def made(question):
+        talk = [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": result},
+        ]
+        prepared = PromptOptimizer(context=0.3).prepare(Request(body={"model": "gpt-4o", "messages": talk}))
+        reasons.append(prepared.step.reason)
+        return prepared.request.body["messages"][2]["content"]
+
+    few = json.loads(made("Who is the boss in Town7?"))
+    assert rows[7] in few["results"]
+    assert 0 < len(few["results"]) < 30
+    assert few["next"] is None
+    for question in ("How many towns have a boss?", "Which towns are there?", "Compare the bosses of Town7 and Town9."):
+        assert json.loads(made(question)) == {"results": rows, "next": None}
+        assert "material left whole: the question is about all of it" in reasons[-1]
+
+
+def test_of_several_documents_each_keeps_its_tags():
+    documents = "".join(
+        f'<document index="{at}"><source>{at}.txt</source><document_content>{part} Tea is served at four there. The '
+        "canteen is open to all.</document_content></document>\n"
+        for at, part in enumerate(PASSAGES.split("\n\n"))
+    )
+    prompt = f"<documents>\n{documents}</documents>\nNever guess.\n\nWho opened the office in Warsaw?"
+    made = sent(PromptOptimizer(None, context=0.3), ask(prompt))["messages"][0]["content"]
+    assert "Duarte Pinto" in made
+    assert "Never guess." in made
+    assert len(made) < 0.8 * len(prompt)
+    assert made.count("</document_content>") == made.count("<document_content>") == 8
+    assert all(f"<source>{at}.txt</source>" in made for at in range(8))
 
 
 def test_a_cached_beginning_is_left_alone_until_rewriting_pays():
@@ -264,7 +337,7 @@ def test_old_turns_in_a_cached_prefix_are_sent_as_they_were():
     prepared = fresh.prepare(claude("Be kind.", *talk))
     assert prepared.request.body["messages"][0]["content"] == long  # never seen: the provider may have it
     assert prepared.request.body["messages"][2]["content"] == LEAN
-    assert "in a cached prefix" in prepared.step.reason
+    assert "cached prefix of" in prepared.step.reason
     stage = PromptOptimizer()
     entered = sent(stage, claude("Be kind.", talk[0]))["messages"][0]["content"]
     assert len(entered) < len(long)

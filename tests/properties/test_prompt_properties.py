@@ -79,6 +79,28 @@ def test_compact_results_say_the_same(value, indent):
         assert json.loads(shorter) == value
 
 
+@given(
+    st.lists(
+        st.fixed_dictionaries({"name": words, "at": st.integers(), "more": st.lists(words, max_size=2)}), max_size=12
+    ),
+    words,
+    st.floats(0.05, 1),
+    st.sampled_from([None, 2]),
+    st.booleans(),
+)
+def test_json_stays_json_of_the_same_records(rows, question, share, indent, wrapped):
+    import json
+
+    text = json.dumps({"page": 1, "rows": rows} if wrapped else rows, indent=indent)
+    found = compress_context(text, question, share=share)
+    made = json.loads(found.context)
+    left = made["rows"] if wrapped else made
+    rest = iter(rows)
+    assert all(any(row == other for other in rest) for row in left)  # in the same order
+    assert found.tokens_after <= found.tokens_before
+    assert not wrapped or made["page"] == 1
+
+
 @given(st.lists(st.sampled_from(["a", "b", "2026-01-01 10:00:00 c", "2026-01-02 11:00:00 c", ""]), max_size=30))
 def test_distinct_lines_are_no_longer(lines):
     text = "\n".join(lines)

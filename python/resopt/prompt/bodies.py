@@ -40,13 +40,19 @@ class Spot(msgspec.Struct, frozen=True):
     turn: int
     fresh: bool
 
+    @property
+    def message(self) -> int:
+        """Index of its message; -1 for a text beside the messages."""
+        at = self.place[1] if len(self.place) > 1 and self.place[0] in ("messages", "input") else -1
+        return at if isinstance(at, int) else -1
+
 
 def spots(body: dict[str, Any], api: str) -> list[Spot]:
     """The texts of a body that may be shortened, in the order in which they are read."""
-    name = "input" if api == "openai.responses" else "messages"
+    name = messages_name(api)
     messages = body.get(name)
-    listed: list[Any] = messages if isinstance(messages, list) else []
-    turns = list(accumulate(map(_is_models, listed)))
+    listed = listed_messages(body, api)
+    turns = list(accumulate(map(is_models, listed)))
     last = turns[-1] if turns else 0
     found: list[Spot] = []
     for head in ("system", "instructions"):
@@ -63,7 +69,18 @@ def spots(body: dict[str, Any], api: str) -> list[Spot]:
     return found
 
 
-def _is_models(message: Any) -> bool:
+def messages_name(api: str) -> str:
+    """Under which key a body has its messages."""
+    return "input" if api == "openai.responses" else "messages"
+
+
+def listed_messages(body: dict[str, Any], api: str) -> list[Any]:
+    """The messages of a body; none where it has a bare text."""
+    messages = body.get(messages_name(api))
+    return messages if isinstance(messages, list) else []
+
+
+def is_models(message: Any) -> bool:
     """Whether a message is the model's: an answer, or a call of a tool."""
     if not isinstance(message, dict):
         return True  # an object of a client library: what it is cannot be told, so nothing before it is fresh

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -10,6 +10,8 @@ import msgspec
 from resopt._core import count_words, extract_context
 from resopt.errors import ConfigurationError
 from resopt.prompt.counting import encoding_of, is_sound, query_of
+from resopt.prompt.gate import asks_about_all, matched_everywhere
+from resopt.prompt.records import Records, is_like_json, records_of
 
 Context = TypeVar("Context")
 
@@ -58,7 +60,8 @@ def compress_context(
 
     Sentences are scored by BM25, with their passage, their neighbours and the kind of answer asked for. When the match
     is not concentrated in what would be kept (a summary is wanted, or the passages are all to the point), or nothing of
-    the question is found, the context is returned as it is, and `reason` says so.
+    the question is found, or it counts, lists or compares, the context is returned as it is, and `reason` says so.
+    Records (elements of a JSON list, rows of a table) are kept whole or left out, so JSON stays JSON.
 
     Args:
         context: a text; a list of passages, each a text or a dict with its text under `text`, `content` or
@@ -90,13 +93,13 @@ def compress_context(
         return left("too short to be worth it")
     if budget is not None and tokens <= budget:
         return left("within its budget")
-    kept, price, _, mass, coverage, peak = extract_context(
-        passages, query, share=part, budget=budget, encoding=encoding.name
-    )
-    if not peak:
-        return left("no clear peak: the question does not single out a part", mass, coverage)
-    if price == 0:
-        return left("not one sentence fits the budget", mass, coverage)
+    if asks_about_all(query):
+        return left("the question is about all of it")
+    limit = part * words if budget is None else budget
+    price_of = count_words if budget is None else encoding.count
+    kept, mass, coverage, reason = _chosen(passages, query, part, budget, encoding.name, limit, price_of)
+    if reason:
+        return left(reason, mass, coverage)
     after = sum(map(encoding.count, kept))
     if after >= tokens:
         return left("nothing to leave out", mass, coverage)
@@ -111,6 +114,45 @@ def compress_context(
         mass=mass,
         coverage=coverage,
     )
+
+
+def _chosen(
+    passages: list[str],
+    query: str,
+    share: float,
+    budget: int | None,
+    encoding: str,
+    limit: float,
+    price_of: Callable[[str], int],
+) -> tuple[list[str], float, float, str]:
+    """What is kept of each passage, how much of the match that is, how much was found, and why not if so."""
+    whole = [records_of(text) for text in passages] if len(passages) == 1 else []
+    if any(map(is_like_json, passages)) and not any(whole):
+        if len(passages) == 1:
+            return passages, 0.0, 0.0, "JSON without a list to choose from"
+        whole = [Records(passages, passages)]
+    records = whole[0] if whole else None
+    units = passages if records is None else records.said
+    kept, price, _, mass, coverage, peak = extract_context(units, query, share=share, budget=budget, encoding=encoding)
+    if not peak:
+        return passages, mass, coverage, "no clear peak: the question does not single out a part"
+    if price == 0:
+        return passages, mass, coverage, "not one sentence fits the budget"
+    if matched_everywhere(units, query):
+        return passages, mass, coverage, "nearly every part matches the question"
+    if records is None:
+        return kept, mass, coverage, ""
+    # A record of which any sentence is wanted is kept whole: fewer sentences, until those records are few enough.
+    for fewer in (1.0, 0.5, 0.25, 0.1):
+        if fewer < 1:
+            least = None if budget is None else max(1, int(budget * fewer))
+            kept, *_ = extract_context(units, query, share=share * fewer, budget=least, encoding=encoding)
+        places = [at for at, text in enumerate(kept) if text]
+        only = [records.texts[at] if text else "" for at, text in enumerate(kept)]
+        made = only if len(passages) > 1 else [records.with_only(places)]
+        if places and sum(map(price_of, made)) <= limit:
+            return made, mass, coverage, ""
+    return passages, mass, coverage, "whole records are more than may be kept"
 
 
 def check_share(share: object) -> float:

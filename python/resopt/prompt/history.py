@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from resopt._core import Encoding, extract_context
-from resopt.errors import ConfigurationError
+from resopt._core import extract_context
+from resopt.errors import ConfigurationError, InvalidRequestError
+from resopt.prompt.compress import compress_context
 from resopt.prompt.counting import encoding_of, is_sound, query_of
 from resopt.prompt.dense import compact, distinct
+from resopt.tokens.count import count_tokens
 
-_FRAME = 3
-"""Tokens that a message costs beyond its texts; source: OpenAI's cookbook, `num_tokens_from_messages`."""
 _LEAST_RESULT = 200
 """Characters up to which the result of a tool is left alone."""
 _SHARES = (0.5, 0.25, 0.1)
@@ -21,6 +21,8 @@ _SHARES = (0.5, 0.25, 0.1)
 
 class PrunedHistory(msgspec.Struct, frozen=True):
     """A conversation within its budget.
+
+    Tokens are those of `count_tokens`, at the high end of its band: what fits here fits at the provider.
 
     Attributes:
         messages: what is left, in its order; messages that were not changed are the caller's own objects.
@@ -40,23 +42,24 @@ class PrunedHistory(msgspec.Struct, frozen=True):
 
 
 def prune_history(
-    messages: Sequence[Mapping[str, Any]],
+    messages: Iterable[Mapping[str, Any]],
     budget: int,
     *,
     keep_last: int = 2,
-    pinned: Sequence[int] = (),
+    pinned: Iterable[int] = (),
     query: str | None = None,
     model: str | None = None,
 ) -> PrunedHistory:
     """Bring a conversation within a budget of tokens.
 
-    In this order, as far as is needed: results of tools in their shortest lossless form (compact JSON, tables); logs
-    among them as distinct lines with counts; older results cut to what the question is about; older turns left out,
+    In this order, as far as is needed: older results of tools in their shortest lossless form (compact JSON, tables);
+    logs among them as distinct lines with counts; results cut to what the question is about; older turns left out,
     those least about the question first. System messages, pinned ones and the last turns stay as they are. A call of a
     tool and its results stay or go together, as providers demand.
 
     Args:
-        messages: in the shape of OpenAI's chat or of Anthropic's messages; they are not changed.
+        messages: in the shape of OpenAI's chat or of Anthropic's messages, as a list or any other iterable; they are
+            not changed.
         budget: tokens that the conversation may have.
         keep_last: turns at the end that stay; a turn begins with a message of the user.
         pinned: places of further messages that stay.
@@ -65,23 +68,23 @@ def prune_history(
 
     Raises:
         ConfigurationError: an argument is of the wrong type or out of range.
+        InvalidRequestError: a message holds what no API takes, so that its tokens cannot be counted.
     """
     if type(budget) is not int or budget < 1:
         raise ConfigurationError(f"budget must be a number of tokens from 1 up, not {budget!r}")
     if type(keep_last) is not int or keep_last < 1:
         raise ConfigurationError(f"keep_last must be a number of turns from 1 up, not {keep_last!r}")
-    _check_messages(messages)
-    pins = _places(pinned, len(messages))
-    pruning = _Pruning([dict(message) for message in messages], budget, encoding_of(model))
-    question = pruning.question() if query is None else query_of(query)
-    return pruning.run(messages, question, keep_last, pins)
-
-
-def _check_messages(messages: Any) -> None:
-    """A generator would be used up by looking at it, so it is no list either."""
-    listed = isinstance(messages, Sequence) and not isinstance(messages, str | bytes)
-    if not listed or not all(isinstance(message, Mapping) for message in messages):
+    encoding_of(model)  # named at once, not where a message is counted
+    given: object = messages
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise ConfigurationError(f"messages must be a list of messages, not {type(given).__name__}")
+    listed: list[Any] = list(given)
+    if not all(isinstance(message, Mapping) for message in listed):
         raise ConfigurationError("messages must be a list of messages, each a dict with a role")
+    pins = _places(pinned, len(listed))
+    pruning = _Pruning(listed, budget, model)
+    question = pruning.question() if query is None else query_of(query)
+    return pruning.run(question, keep_last, pins)
 
 
 def _places(pinned: Any, count: int) -> set[int]:
@@ -94,46 +97,46 @@ def _places(pinned: Any, count: int) -> set[int]:
 class _Pruning:
     """One conversation on its way into its budget."""
 
-    def __init__(self, messages: list[dict[str, Any]], budget: int, encoding: Encoding) -> None:
-        self.now = messages
+    def __init__(self, messages: list[Any], budget: int, model: str | None) -> None:
+        self.original = messages
+        self.now: list[dict[str, Any]] = [dict(message) for message in messages]
         self.budget = budget
-        self.encoding = encoding
-        self.costs = [self._cost(message) for message in messages]
+        self.model = model
+        # A conversation costs what its messages do alone, but for the beginning of the answer, which comes once.
+        frame = {"role": "user", "content": ""}
+        self.once = 2 * self._count([frame]) - self._count([frame, frame])
+        self.costs = [self._cost(message) for message in self.now]
+        self.total = sum(self.costs) + (self.once if messages else 0)
         self.dropped: set[int] = set()
         self.shortened: set[int] = set()
 
-    def run(
-        self, original: Sequence[Mapping[str, Any]], question: str, keep_last: int, pins: set[int]
-    ) -> PrunedHistory:
-        before = self.total()
+    def run(self, question: str, keep_last: int, pins: set[int]) -> PrunedHistory:
+        before = self._exact(self.original)
+        if before <= self.budget:
+            self.total = before
         fixed = self._fixed(keep_last) | pins
         older = [at for at in range(len(self.now)) if at not in fixed]
-        for shorten in (compact, distinct):
-            for at in range(len(self.now)) if shorten is compact else older:
-                if self.total() > self.budget and at not in pins:
-                    self._shorten_results(at, shorten)
-        for share in _SHARES:
+        forms = [compact, distinct, *(_cut_to(question, share) for share in _SHARES)]
+        for shorten in forms:
             for at in older:
-                if self.total() > self.budget:
-                    self._shorten_results(at, lambda text, part=share: _excerpt(text, question, part))
+                if self.total <= self.budget:
+                    break
+                self._shorten_results(at, shorten)
         self._drop(older, fixed, question)
         left = [
-            self.now[at] if at in self.shortened else original[at]
-            for at in range(len(self.now))
+            self.now[at] if at in self.shortened or not isinstance(message, dict) else message
+            for at, message in enumerate(self.original)
             if at not in self.dropped
         ]
-        after = self.total()
+        after = self._exact(left) if self.dropped or self.shortened else before
         return PrunedHistory(
-            [message if isinstance(message, dict) else dict(message) for message in left],
+            left,
             tokens_before=before,
             tokens_after=after,
             fits=after <= self.budget,
             dropped=tuple(sorted(self.dropped)),
             shortened=tuple(sorted(self.shortened - self.dropped)),
         )
-
-    def total(self) -> int:
-        return sum(cost for at, cost in enumerate(self.costs) if at not in self.dropped)
 
     def question(self) -> str:
         for message in reversed(self.now):
@@ -154,15 +157,18 @@ class _Pruning:
 
     def _drop(self, older: list[int], fixed: set[int], question: str) -> None:
         """Leave out the older turns least about the question, oldest first among equals, until all fits."""
+        if self.total <= self.budget:
+            return
         groups = [group for group in _groups(self.now, older) if not group & fixed]
         texts = [" ".join(_all_text(self.now[at]) for at in sorted(group)) for group in groups]
         scores = _relevance(texts, question)
         for index in sorted(range(len(groups)), key=lambda index: (scores[index], min(groups[index]))):
-            if self.total() <= self.budget:
+            if self.total <= self.budget:
                 return
             self.dropped |= groups[index]
+            self.total -= sum(self.costs[at] for at in groups[index])
 
-    def _shorten_results(self, at: int, shorten: Any) -> None:
+    def _shorten_results(self, at: int, shorten: Callable[[str], str]) -> None:
         message = self.now[at]
         changed = _with_results(
             message, lambda text: shorten(text) if len(text) > _LEAST_RESULT and is_sound(text) else text
@@ -171,16 +177,28 @@ class _Pruning:
             return
         cost = self._cost(changed)
         if cost < self.costs[at]:
+            self.total += cost - self.costs[at]
             self.now[at], self.costs[at] = changed, cost
             self.shortened.add(at)
 
-    def _cost(self, message: Mapping[str, Any]) -> int:
-        return _FRAME + self.encoding.count(_all_text(message))
+    def _cost(self, message: dict[str, Any]) -> int:
+        return self._count([message]) - self.once
+
+    def _exact(self, messages: list[Any]) -> int:
+        return self._count(messages) if messages else 0
+
+    def _count(self, messages: list[Any]) -> int:
+        try:
+            return count_tokens(messages, self.model).high
+        except (TypeError, ValueError, AttributeError) as error:
+            raise InvalidRequestError(f"a message cannot be counted: {error}") from error
 
 
-def _excerpt(text: str, question: str, share: float) -> str:
-    kept, price, _, _, _, peak = extract_context([text], question, share=share, budget=None, encoding="o200k_base")
-    return kept[0] if peak and price else text
+def _cut_to(question: str, share: float) -> Callable[[str], str]:
+    def cut(text: str) -> str:
+        return compress_context(text, question, share=share).context if is_sound(question) else text
+
+    return cut
 
 
 def _relevance(texts: list[str], question: str) -> list[float]:
@@ -205,17 +223,26 @@ def _groups(messages: list[dict[str, Any]], older: list[int]) -> list[set[int]]:
 
 def _joined(messages: list[dict[str, Any]], groups: list[set[int]]) -> list[set[int]]:
     """The groups, those that share the id of a call made one, with whatever else holds the call or its result."""
-    holders: dict[str, set[int]] = {}
+    holders: dict[str, list[int]] = {}
     for at, message in enumerate(messages):
         for name in (*_call_ids(message), *_result_ids(message)):
-            holders.setdefault(name, set()).add(at)
-    whole = list(groups)
-    for together in holders.values():
-        touching = [group for group in whole if group & together]
-        if touching:
-            whole = [group for group in whole if not group & together]
-            whole.append(set().union(together, *touching))
-    return sorted(whole, key=min)
+            holders.setdefault(name, []).append(at)
+    owner = list(range(len(messages)))
+
+    def found(at: int) -> int:
+        while owner[at] != at:
+            owner[at] = owner[owner[at]]
+            at = owner[at]
+        return at
+
+    for together in (*map(sorted, groups), *holders.values()):
+        for at in together:
+            owner[found(at)] = found(together[0])
+    whole: dict[int, set[int]] = {}
+    for at in range(len(messages)):
+        whole.setdefault(found(at), set()).add(at)
+    roots = {found(at) for group in groups for at in group}
+    return sorted((whole[root] for root in roots), key=min)
 
 
 def _call_ids(message: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,10 @@ from typing import Any, Final
 import msgspec
 
 from resopt.errors import ConfigurationError
+from resopt.prompt.beginning import MARKS, count_marks, head_of, leading
+from resopt.prompt.bodies import listed_messages
+from resopt.tokens.count import count_tokens
+from resopt.types import Request
 
 READ: Final = 0.1
 WRITE: Final = 1.25
@@ -105,43 +109,81 @@ class PrefixPlanner:
         )
 
 
-def marked(body: dict[str, Any]) -> int:
-    """How many marks of `cache_control` a body of Anthropic's has."""
-    places = [body.get("system"), body.get("tools")]
-    places += [message.get("content") for message in body.get("messages", ()) if isinstance(message, dict)]
-    parts = (part for place in places if isinstance(place, list) for part in place)
-    return sum(isinstance(part, dict) and part.get("cache_control") is not None for part in parts)
-
-
-def steady(body: dict[str, Any], api: str, head_tokens: int) -> dict[str, Any]:
+def steady(body: dict[str, Any], api: str) -> dict[str, Any]:
     """The body with its tools in a steady order, and marked or keyed so that the provider keeps its beginning.
 
-    Tools are sorted by name and the keys of their schemas by theirs. Anthropic: the last block of tools and system, and
-    of a conversation also the newest turn, get `cache_control`, unless the caller has marked any. OpenAI: a
-    `prompt_cache_key` made from tools and system, unless there is one.
+    Tools are sorted by name, within each span that a caller's mark ends, which stays at the end of its span. Their keys
+    are sorted too, but for properties, which models fill in as they come, and for values given as examples.
+
+    Anthropic: the last block of tools and system gets `cache_control` where the two are long enough to be kept, and of
+    a conversation that is long enough the newest turn, unless the caller has marked any. OpenAI: a `prompt_cache_key`
+    made from tools and system, or of a conversation that has grown behind a short head from its first message too,
+    unless there is one.
 
     Args:
         body: a request's body; it is not changed.
         api: its shape.
-        head_tokens: tokens of tools and system together.
     """
     body = dict(body)
     tools = body.get("tools")
     if isinstance(tools, list):
-        body["tools"] = sorted((_sorted(tool) for tool in tools), key=_tool_name)
-    model = body.get("model")
-    if head_tokens < minimum_prefix(api, model if isinstance(model, str) else ""):
+        body["tools"] = _sorted_tools(tools)
+    claude = api.startswith("anthropic")
+    if count_marks(body) if claude else body.get("prompt_cache_key") is not None:
         return body
-    if api.startswith("anthropic"):
-        return body if marked(body) else _mark(body)
-    if body.get("prompt_cache_key") is None:
-        body["prompt_cache_key"] = _head_digest(body)
+    least = minimum_prefix(api, _model(body))
+    head = head_of(body, api)
+    messages = listed_messages(body, api)
+    if _tokens(head, api) >= least:
+        if not claude:
+            return {**body, "prompt_cache_key": _key(head)}
+        return _with_newest_marked(_with_head_marked(body))
+    if len(messages) > leading(messages) + 1 and _tokens(body, api) >= least:
+        if not claude:
+            return {**body, "prompt_cache_key": _key([head, messages[leading(messages)]])}
+        return _with_newest_marked(body)
     return body
 
 
-def _sorted(value: Any) -> Any:
+def _model(body: dict[str, Any]) -> str:
+    model = body.get("model")
+    return model if isinstance(model, str) else ""
+
+
+def _tokens(body: dict[str, Any], api: str) -> int:
+    return count_tokens(Request(body=body, api=api), _model(body) or None).tokens
+
+
+def _key(shared: Any) -> str:
+    return "resopt-" + hashlib.blake2b(msgspec.json.encode(shared, enc_hook=repr), digest_size=12).hexdigest()
+
+
+_GIVEN: Final = ("default", "example", "examples", "const", "enum")
+"""Keys of a schema behind which stand values, not schemas."""
+
+
+def _sorted_tools(tools: list[Any]) -> list[Any]:
+    """Tools by name within the spans that marks end; a mark moves to the tool that is now the last of its span."""
+    found: list[Any] = []
+    span: list[Any] = []
+    for tool in tools:
+        marks = {mark: tool[mark] for mark in MARKS if tool.get(mark) is not None} if isinstance(tool, dict) else {}
+        span.append({key: value for key, value in tool.items() if key not in marks} if marks else tool)
+        if marks:
+            *others, last = sorted(map(_sorted, span), key=_tool_name)
+            found += [*others, {**last, **marks} if isinstance(last, dict) else last]
+            span = []
+    return found + sorted(map(_sorted, span), key=_tool_name)
+
+
+def _sorted(value: Any, *, named: bool = False) -> Any:
+    """A schema with its keys sorted; `named` for properties, whose names stay in the order in which they were given."""
     if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value, key=str)}
+        names = list(value) if named else sorted(value, key=str)
+        return {
+            name: value[name] if name in _GIVEN and not named else _sorted(value[name], named=name == "properties")
+            for name in names
+        }
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
@@ -153,42 +195,40 @@ def _tool_name(tool: Any) -> str:
     return str(name or tool.get("type") or "")
 
 
-def _head_digest(body: dict[str, Any]) -> str:
-    messages = body.get("messages", body.get("input"))
-    systems = [
-        message
-        for message in (messages if isinstance(messages, list) else ())
-        if isinstance(message, dict) and message.get("role") in ("system", "developer")
-    ]
-    head = msgspec.json.encode([body.get("model"), body.get("tools"), body.get("instructions"), systems])
-    return "resopt-" + hashlib.blake2b(head, digest_size=12).hexdigest()
-
-
-def _mark(body: dict[str, Any]) -> dict[str, Any]:
-    system = body.get("system")
-    if isinstance(system, str) and system:
-        body["system"] = [_with_mark({"type": "text", "text": system})]
-    elif isinstance(system, list) and system and isinstance(system[-1], dict):
-        body["system"] = [*system[:-1], _with_mark(system[-1])]
-    elif isinstance(body.get("tools"), list) and body["tools"]:
-        body["tools"] = [*body["tools"][:-1], _with_mark(body["tools"][-1])]
-    messages = body.get("messages")
-    users = [
-        at for at, message in enumerate(messages or ()) if isinstance(message, dict) and message.get("role") == "user"
-    ]
-    if isinstance(messages, list) and len(users) > 1:
-        at = users[-1]
-        body["messages"] = [*messages[:at], _marked_message(messages[at]), *messages[at + 1 :]]
+def _with_head_marked(body: dict[str, Any]) -> dict[str, Any]:
+    system, tools = body.get("system"), body.get("tools")
+    marked = _marked(system)
+    if marked is not None:
+        return {**body, "system": marked}
+    if isinstance(tools, list) and tools and isinstance(tools[-1], dict):
+        return {**body, "tools": [*tools[:-1], _with_mark(tools[-1])]}
     return body
 
 
-def _marked_message(message: dict[str, Any]) -> dict[str, Any]:
-    content = message.get("content")
-    if isinstance(content, str) and content:
-        return {**message, "content": [_with_mark({"type": "text", "text": content})]}
-    if isinstance(content, list) and content and isinstance(content[-1], dict):
-        return {**message, "content": [*content[:-1], _with_mark(content[-1])]}
-    return message
+def _with_newest_marked(body: dict[str, Any]) -> dict[str, Any]:
+    """The body with the newest words of the user marked, if it is a conversation."""
+    messages = body.get("messages")
+    if not isinstance(messages, list):
+        return body
+    users = [at for at, message in enumerate(messages) if isinstance(message, dict) and message.get("role") == "user"]
+    content = _marked(messages[users[-1]].get("content")) if len(users) > 1 else None
+    if content is None:
+        return body
+    at = users[-1]
+    return {**body, "messages": [*messages[:at], {**messages[at], "content": content}, *messages[at + 1 :]]}
+
+
+def _marked(content: Any) -> list[Any] | None:
+    """A text or blocks with a mark on the last that can have one, which an empty one cannot; None where none can."""
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}]
+    if not isinstance(content, list):
+        return None
+    for at in range(len(content) - 1, -1, -1):
+        part = content[at]
+        if isinstance(part, dict) and (part.get("type") != "text" or part.get("text")):
+            return [*content[:at], _with_mark(part), *content[at + 1 :]]
+    return None
 
 
 def _with_mark(part: dict[str, Any]) -> dict[str, Any]:

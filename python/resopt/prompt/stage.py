@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from resopt.errors import ConfigurationError
-from resopt.prompt.bodies import APIS, Spot, replaced, spots, tools_text
+from resopt.prompt.bodies import APIS, replaced
 from resopt.prompt.compress import check_share
-from resopt.prompt.counting import encoding_of
-from resopt.prompt.entering import LEAST_MATERIAL, Shortened, Texts
+from resopt.prompt.entering import Texts
 from resopt.prompt.length import AnswerLength
 from resopt.prompt.optimizer import KEPT_EXAMPLES, LEVELS, Level, check_markers, optimize_prompt
 from resopt.prompt.prefix import PrefixPlanner, steady
+from resopt.prompt.replay import Replay
 from resopt.stage import Cap, Prepared
 from resopt.types import Request, Step
 
@@ -117,7 +117,8 @@ class PromptOptimizer:
         self.planner = PrefixPlanner(expected_calls)
         self._applies = applies
         markers = check_markers(protect)
-        self._texts = Texts(level, self.context, markers, examples, self.planner)
+        self._texts = Texts(level, self.context, markers, examples)
+        self._replay = Replay(self._texts, self.planner, cuts=self.context is not None)
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._by_rule: Counter[str] = Counter()
@@ -193,21 +194,21 @@ class PromptOptimizer:
             self.length.learn(request, response)
 
     def _prepared(self, request: Request) -> Prepared | None:
-        texts, (tokens, saved, replayed), rules, notes = self._shortened(request)
+        found = self._replay.shortened(request)
+        texts, notes = found.texts, found.notes
         with self._lock:
             self._counts["requests"] += 1
-            self._counts["left"] += len(notes)
+            self._counts["left"] += found.left
             self._counts["shortened"] += bool(texts)
-            self._counts["tokens"] += tokens
-            self._counts["saved"] += saved
-            self._by_rule.update(rules)
+            self._counts["tokens"] += found.before
+            self._counts["saved"] += found.saved
+            self._by_rule.update(found.rules)
+        reason = _reason(found.saved, found.rules, notes)
         if self.shadow:
-            return (
-                Prepared(request, Step(self.name, "shadow", _reason(saved, rules, notes))) if texts or notes else None
-            )
+            return Prepared(request, Step(self.name, "shadow", reason)) if texts or notes else None
         body = replaced(request.body, texts) if texts else request.body
         if self.prefix_cache:
-            body = steady(body, request.api, self._head_tokens(body, request))
+            body = steady(body, request.api)
         sent = request if body is request.body else msgspec.structs.replace(request, body=body)
         capped, cap = (sent, None) if self.length is None else self.length.capped(sent, self.name)
         if capped is request and not notes:
@@ -215,65 +216,9 @@ class PromptOptimizer:
         action = (
             "shortened" if texts else "capped" if capped is not sent else "marked" if sent is not request else "left"
         )
-        step = Step(self.name, action, _reason(saved, rules, notes))
-        return Prepared(capped, step, shortened=saved, replayed=replayed, cap=cap)
-
-    def _shortened(self, request: Request) -> tuple[dict[Any, str], tuple[int, int, int], Counter[str], list[str]]:
-        """New texts by place; tokens before, saved, and of those replayed; which rules saved them; what was left."""
-        every = spots(request.body, request.api)
-        asked = _questions(every)
-        texts: dict[Any, str] = {}
-        rules: Counter[str] = Counter()
-        notes: list[str] = []
-        head = [(spot, self._texts.ruled(spot, request.model)) for spot in every if spot.kind == "head"]
-        before = sum(done.before for _, done in head) + self._tools_tokens(request)
-        removed = sum(done.before - done.after for _, done in head)
-        verdict = self.planner.judge(request.api, request.model, before, before - removed)
-        done_head = head if verdict.rewrite else []
-        if removed and not verdict.rewrite:
-            notes.append(verdict.reason)
-        behind = before
-        rest: list[tuple[Spot, Shortened]] = []
-        for spot in every:
-            if spot.kind == "head":
-                continue
-            done = self._texts.entered(spot, asked[spot.turn], request, behind)
-            if done is None:
-                notes.append("in a cached prefix, and not shortened when it entered")
-                behind += encoding_of(request.model).count(spot.text)
-                continue
-            behind += done.before
-            rest.append((spot, done))
-        saved = replayed = 0
-        newest = max((spot.turn for spot in every), default=0)
-        for spot, done in (*done_head, *rest):
-            if done.text != spot.text:
-                texts[spot.place] = done.text
-                saved += done.before - done.after
-                replayed += done.before - done.after if spot.kind == "head" or spot.turn < newest else 0
-                rules.update(done.rules)
-        return texts, (behind, saved, replayed), rules, notes
-
-    def _tools_tokens(self, request: Request) -> int:
-        text = tools_text(request.body, lambda tools: msgspec.json.encode(tools, enc_hook=repr))
-        return encoding_of(request.model).count(text) if text else 0
-
-    def _head_tokens(self, body: dict[str, Any], request: Request) -> int:
-        count = encoding_of(request.model).count
-        head = sum(count(spot.text) for spot in spots(body, request.api) if spot.kind == "head")
-        return head + self._tools_tokens(request)
-
-
-def _questions(every: list[Spot]) -> dict[int, str]:
-    """What the user asked in each turn, or last before it: the last text of theirs that is not long material."""
-    asked: dict[int, str] = {}
-    question = ""
-    for spot in every:
-        if spot.kind == "user" and len(spot.text) < LEAST_MATERIAL:
-            question = spot.text
-        if spot.kind != "head":
-            asked[spot.turn] = question
-    return asked
+        return Prepared(
+            capped, Step(self.name, action, reason), shortened=found.saved, replayed=found.replayed, cap=cap
+        )
 
 
 def _reason(saved: int, rules: Counter[str], notes: list[str]) -> str:
