@@ -61,7 +61,7 @@ def test_fifty_looks_raise_few_false_alarms_where_the_usual_test_raises_many():
 
 def looks(number):
     """Whether the simulations of rare events look after so many values."""
-    return number <= 400 or not number % 20
+    return not number % (4 if number <= 400 else 20)
 
 
 @pytest.mark.parametrize(

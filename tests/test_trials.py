@@ -38,6 +38,7 @@ from resopt.cache.freshness import GENERIC
 from resopt.cli import main
 from resopt.cli.report import compared, read_export
 from resopt.metrics.export import read_lines
+from resopt.quality.signals import Decision
 from resopt.stage import Prepared
 from resopt.stages import Gated
 from resopt.types import Billed, Detour, Step
@@ -419,6 +420,21 @@ async def test_a_guardrail_switches_the_cache_off(mechanism):
     assert f"Held back by a guardrail: {mechanism}" in str(optimizer.ledger.summary())
 
 
+async def test_a_guardrail_of_the_budget_turns_away_who_would_get_worse_answers():
+    budget = Budget(Limit("0.0012", over="degrade"), prices=BOOK, degrade=["gpt-4o-mini"])
+    optimizer = AsyncOptimizer(
+        Scripted(), prices=BOOK, stages=[budget.stage], gates=[budget],
+        quality=Feedback(guardrails=Guardrails({"budget": 0.9})),
+    )  # fmt: skip
+    budget.reserve_amount(10**8 * 9)
+    answer = await optimizer.complete(ask("What is Python?", max_tokens=20))
+    assert (answer.model, Decision.of(answer).mechanism) == ("gpt-4o-mini", "budget")
+    for number in range(60):
+        optimizer.trials.quality.give(msgspec.structs.replace(Decision.of(answer), id=f"d{number}"), score=0.0)
+    with pytest.raises(BudgetExceededError):
+        await optimizer.complete(ask("What is Rust?", max_tokens=20))
+
+
 @pytest.mark.parametrize("mechanism", ["hedge", "coalesced", "rout"])
 async def test_a_guardrail_that_would_switch_nothing_is_refused(mechanism):
     with pytest.raises(ConfigurationError, match=r"switches nothing here.*cache.*prompt"):
@@ -729,7 +745,6 @@ def test_what_is_none_of_it_is_refused(options):
 
 
 def test_detours_tell_mechanisms_apart():
-    from resopt.quality.signals import Decision
     from resopt.types import Response, Trace
 
     both = Response(text="", model="m", detour=Detour(mechanism="route", shortened=5), trace=Trace(id="a"))

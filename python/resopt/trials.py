@@ -88,7 +88,8 @@ class Trials:
                 raise ConfigurationError(f"experiments must be Experiments or Shadows, not {type(each).__name__}")
         self.rollout = rollout
         self.quality = Feedback() if quality is None else quality
-        self._names = (*MEANING, *(str(getattr(stage, "name", "")) for stage in stages))
+        self._stages = tuple(str(getattr(stage, "name", "")) for stage in stages)
+        self._names = (*MEANING, *self._stages)
         _check_guardrails(self.quality.guardrails, self._names)
         self._ledger = accounts.ledger
         self._cache: ResponseCache | None = None
@@ -119,7 +120,8 @@ class Trials:
         if self.active:
             cache.allowed = self.enabled
         self._cache = cache
-        self._warn_of_idle_names((CACHE, BATCH, *(MEANING if cache.meaning is not None else ()), *self._names[2:]))
+        meaning = () if cache.meaning is None else MEANING
+        self._warn_of_idle_names((CACHE, BATCH, *meaning, *self._stages))
         return cache
 
     def _warn_of_idle_names(self, stages: Sequence[str]) -> None:
