@@ -123,6 +123,15 @@ def test_a_late_instruction_does_not_change_what_was_decided_about_the_first():
     assert len(made[6]["content"]) < len(talk[6][1])  # entered with this call
 
 
+def test_system_prompts_sent_alone_stay_as_they_were_sent():
+    stage = PromptOptimizer("light")
+    talk = [("system", fat(5)), ("developer", fat(6))]
+    first = sent(stage, chat(*talk))["messages"]
+    assert len(first[0]["content"]) < len(fat(5))
+    talk += [("user", "Go."), ("assistant", "word " * 3000), ("user", "On.")]
+    assert sent(stage, chat(*talk))["messages"][:2] == first
+
+
 @pytest.mark.parametrize("marked", [True, False])
 def test_a_conversation_met_in_its_midst_is_sent_as_it_was(marked):
     told = text("word " * 6000, **(MARK if marked else {}))
