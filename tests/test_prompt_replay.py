@@ -1,6 +1,7 @@
 """What a provider has cached is sent again byte for byte: callers' marks, first turns, retries, thirty turns."""
 
 import json
+import random
 
 import anyio
 import msgspec
@@ -121,6 +122,15 @@ def test_a_late_instruction_does_not_change_what_was_decided_about_the_first():
     made = sent(stage, chat(*talk))["messages"]
     assert made[0] == first
     assert len(made[6]["content"]) < len(talk[6][1])  # entered with this call
+
+
+def test_system_prompts_sent_alone_stay_as_they_were_sent():
+    stage = PromptOptimizer("light")
+    talk = [("system", fat(5)), ("developer", fat(6))]
+    first = sent(stage, chat(*talk))["messages"]
+    assert len(first[0]["content"]) < len(fat(5))
+    talk += [("user", "Go."), ("assistant", "word " * 3000), ("user", "On.")]
+    assert sent(stage, chat(*talk))["messages"][:2] == first
 
 
 @pytest.mark.parametrize("marked", [True, False])
@@ -285,6 +295,44 @@ async def test_thirty_turns_through_the_pipeline_blocking_and_async(shape):
     assert len(bodies) == len(requests)
     assert_replayed(bodies)
     assert [request.body for request in blocking.requests] == bodies
+
+
+def any_message(chance, shape, number):
+    question = chance.choice(["Who opened the office in town 7?", "Could you please go on?", "How many are there?"])
+    kind = chance.randrange(6)
+    if kind == 0:
+        return {"role": "user", "content": [text(DOCUMENT), text(question)]}
+    if kind == 1:
+        return {"role": "user", "content": [text(DOCUMENT)]}
+    if kind == 2 and shape == "openai.chat":
+        return {"role": "developer", "content": fat(chance.choice([3, 40]))}
+    if kind == 3:
+        return openai_turn(number)[2] if shape == "openai.chat" else anthropic_turn(number)[2]
+    return {"role": "user", "content": [text(f"{question} {fat(chance.choice([0, 1, 60]))}")]}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("seed", range(12))
+def test_any_conversations_side_by_side_begin_with_what_was_sent(shape, seed):
+    """Retries without an answer, late instructions, documents, results, long answers, in any order."""
+    chance = random.Random(seed)
+    stage = PromptOptimizer(
+        chance.choice([None, "lossless", "light", "strong"]),
+        context=chance.choice([None, 0.3]),
+        expected_calls=chance.choice([0, 5, 30, 1000]),
+    )
+    talks = [([{"role": "system", "content": fat(length)}], []) for length in (3, 30, 120)]
+    for number in range(40):
+        messages, bodies = chance.choice(talks)
+        messages.append(any_message(chance, shape, number))
+        heads = 0 if shape == "openai.chat" else 1
+        body = {"model": "gpt-4o" if shape == "openai.chat" else "claude-sonnet-5", "messages": messages[heads:]}
+        body |= {"system": messages[0]["content"], "max_tokens": 9} if heads else {}
+        bodies.append(sent(stage, Request(api=shape, body=body)))
+        assert_replayed(bodies[-2:])
+        if chance.random() < 0.6:
+            messages.append({"role": "assistant", "content": "word " * chance.choice([1, 3000])})
+    assert stage.figures.failed == 0
 
 
 def test_memory_is_bounded_by_bytes_and_keeps_only_what_changed(monkeypatch):

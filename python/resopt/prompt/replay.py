@@ -102,14 +102,15 @@ class Replay:
 
         A text that a provider may share among questions has one decision for all of them.
         """
-        at = spot.message
-        head = spot.kind == "head" and (at < 0 or spot.turn == 0)
-        base = digest(self._texts.key(spot, model), trail.first if head else trail.starts[at] if at >= 0 else b"")
-        own = digest(base, question.encode("utf-8", "surrogatepass"))
-        if not self._cuts or head or (shared and enters):
+        at, text = spot.message, self._texts.key(spot, model)
+        if spot.kind == "head" and (at < 0 or spot.turn == 0):
+            key = digest(text, trail.first)
+            return self._decisions.get(key, digest(text, b"")), key  # the latter where nobody had said anything yet
+        base = digest(text, trail.starts[at] if at >= 0 else b"")
+        if not self._cuts or (shared and enters):
             return self._decisions.get(base), base
-        keys = [own] if enters else [own, base]
-        return self._decisions.get(*keys), own
+        own = digest(base, question.encode("utf-8", "surrogatepass"))
+        return self._decisions.get(*([own] if enters else [own, base])), own
 
     def _ends(self, trail: Trail) -> list[int]:
         """Where requests that were sent earlier ended, as counts of messages: what they asked is settled."""
