@@ -73,12 +73,12 @@ pub fn optimize(prompt: &str, options: &Options<'_>, count: &dyn Fn(&str) -> usi
         let asking = [Edit::new(0..0, strong::BREVITY, "brevity", 0)];
         let longer = apply(&text, &asking);
         let tokens = count(&longer);
-        if longer.len() <= prompt.len() && tokens <= before && settled(&longer, options, count).is_empty() {
+        if fits(&longer, prompt) && tokens <= before && settled(&longer, options, count).is_empty() {
             edits = compose(prompt, &edits, &asking);
             (text, after) = (longer, tokens);
         }
     }
-    if after > before || text.len() > prompt.len() {
+    if after > before || !fits(&text, prompt) {
         (edits, text, after) = (Vec::new(), prompt.to_owned(), before);
     }
     let changes = weigh(prompt, edits, before, after, count);
@@ -127,6 +127,11 @@ fn settle(prompt: &str, level: Level, options: &Options<'_>, count: &dyn Fn(&str
         text = apply(prompt, &edits);
     }
     Vec::new()
+}
+
+/// Whether a text is no longer than the prompt, in bytes and in characters: one character may be four bytes.
+fn fits(text: &str, prompt: &str) -> bool {
+    text.len() <= prompt.len() && text.chars().count() <= prompt.chars().count()
 }
 
 type Finder<'a> = Box<dyn Fn(&str) -> Vec<Edit> + 'a>;
