@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::edit::Edit;
+use super::layout;
 use super::light::{Sentence, spoken, without};
 use super::protect::Protected;
 use super::repeats::{Scope, Steps, scopes};
@@ -38,6 +39,9 @@ impl Given {
 /// Statements, numbered steps, questions, labels and sentences with quotes, digits, ids or placeholders are kept: whoever repeats
 /// those may mean it. So may whoever gives a step of a procedure again after another one.
 pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
+    if layout::counts(text) {
+        return Vec::new();
+    }
     let spoken = spoken(text, &protected.words);
     let alike = alike(&spoken);
     let steps = LazyCell::new(|| Steps::of(text, &spoken));

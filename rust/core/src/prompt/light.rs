@@ -26,7 +26,8 @@ pub(super) fn spoken<'a>(text: &'a str, protected: &Ranges) -> Vec<Sentence<'a>>
     let mut found = Vec::new();
     let english = LazyCell::new(|| is_english(text));
     for stretch in instructions(text) {
-        if !is_english(&text[stretch.range.clone()]) && !(is_bare(&text[stretch.range.clone()]) && *english) {
+        let words = &text[stretch.range.clone()];
+        if !(is_english(words) || is_bare(words) && *english) {
             continue;
         }
         for range in sentences(&text[stretch.range.clone()]) {

@@ -130,12 +130,12 @@ impl Order {
         };
         let one = names(SINGLE);
         let pointed = one || names(TEXTS) || words.iter().any(|word| word == "following");
-        let works = VERBS.contains(&verb)
+        let edits = VERBS.contains(&verb)
             || matches!(verb, "reply" | "respond") && pointed
             || matches!(verb, "check" | "convert" | "analyze" | "analyse") && pointed;
         let shown = one || names(TEXTS);
         let quoted = sentence.contains(['"', '“', '«', '„']);
-        ((works || shown) && !quoted).then(|| Self {
+        ((edits || shown) && !quoted).then(|| Self {
             pointed,
             one,
             above: words.iter().any(|word| word == "above"),

@@ -1,11 +1,13 @@
 //! Prompts without their fat: rules that shorten instructions, and the sentences of a context that a question needs.
 
+mod code;
 mod duplicates;
 mod edit;
 pub mod extract;
 mod grammar;
 mod json;
 mod language;
+mod layout;
 mod lexeme;
 mod light;
 mod lossless;

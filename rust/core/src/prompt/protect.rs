@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use super::json;
+use super::{code, json};
 
 /// Byte ranges of a text, in order and apart.
 #[derive(Debug, Default)]
 pub(super) struct Ranges(Vec<Range<usize>>);
 
 impl Ranges {
-    fn new(mut all: Vec<Range<usize>>) -> Self {
+    pub(super) fn new(mut all: Vec<Range<usize>>) -> Self {
         all.retain(|range| range.start < range.end);
         all.sort_by_key(|range| range.start);
         let mut joined: Vec<Range<usize>> = Vec::with_capacity(all.len());
@@ -50,7 +50,7 @@ pub(super) fn protected(text: &str, markers: &[(String, String)]) -> Protected {
     let fenced = Ranges::new(verbatim.clone());
     let mut json = json::values(text);
     json.retain(|range| !fenced.touch(range));
-    code_lines(text, &fenced, &json, &mut verbatim);
+    verbatim.extend(code::stretches(text, &fenced, &json));
     let code = Ranges::new(verbatim.clone());
     json.retain(|range| !code.touch(range));
     let mut words = verbatim;
@@ -135,109 +135,6 @@ fn inline_code(text: &str, found: &mut Vec<Range<usize>>) {
         }
     }
 }
-
-fn code_lines(text: &str, fenced: &Ranges, json: &[Range<usize>], found: &mut Vec<Range<usize>>) {
-    let mut indented_code = false;
-    let mut blank_before = true;
-    for line in lines(text) {
-        let content = &text[line.clone()];
-        if content.trim().is_empty() {
-            blank_before = true;
-            continue;
-        }
-        let words = line.start + (content.len() - content.trim_start().len());
-        let indented = content.starts_with("    ") || content.starts_with('\t');
-        let item =
-            content.trim_start().starts_with(['-', '*', '+', '•', '|']) || starts_with_number(content.trim_start());
-        indented_code = indented && ((blank_before && !item) || indented_code);
-        if !fenced.touch(&line)
-            && !json
-                .iter()
-                .any(|value| value.contains(&words) || is_labelled(text, &line, value))
-            && (indented_code || looks_like_code(content))
-        {
-            found.push(line);
-        }
-        blank_before = false;
-    }
-}
-
-/// `Order: {"id": 7}`: a line that ends like code only because of the JSON behind its label.
-fn is_labelled(text: &str, line: &Range<usize>, value: &Range<usize>) -> bool {
-    if !(line.start..line.end).contains(&value.start) {
-        return false;
-    }
-    let label = &text[line.start..value.start];
-    let first = label.split([' ', ':']).next().unwrap_or("");
-    label.starts_with(char::is_alphabetic)
-        && label.trim_end().ends_with(':')
-        && label
-            .chars()
-            .all(|character| character.is_alphanumeric() || " :-".contains(character))
-        && !CODE_WORDS.contains(&first)
-        && text[value.end..].lines().next().unwrap_or("").trim().is_empty()
-}
-
-fn starts_with_number(text: &str) -> bool {
-    let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    rest.len() < text.len() && rest.starts_with(['.', ')'])
-}
-
-/// Whether a line is code rather than prose: its ending, its beginning or its signs say so.
-fn looks_like_code(line: &str) -> bool {
-    let line = line.trim();
-    if line.starts_with("<!--") || !line.contains(|c: char| c.is_alphanumeric() || "{}()".contains(c)) {
-        return false;
-    }
-    let first = line.split([' ', '(', ':']).next().unwrap_or("");
-    let opens = CODE_WORDS.contains(&first)
-        && (line.contains(['(', '=', '{', ';', '*', '<'])
-            || line.ends_with(':')
-            || line.contains(" import ")
-            || first == "import");
-    let prompt = [
-        ">>> ", "$ ", "#!", "@", "#include", "//", "/*", "<?", "</", "diff --", "@@ ", "+++ ", "--- a/",
-    ]
-    .iter()
-    .any(|start| line.starts_with(start));
-    let sql = SQL_WORDS.contains(&first)
-        && line
-            .split(' ')
-            .filter(|word| word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase()))
-            .count()
-            >= 2;
-    let ends = line.ends_with([';', '{', '}'])
-        && !line.ends_with("}}")
-        && (line.contains(['(', '=', ')', ':']) || line.len() < 3);
-    let signs = [
-        "=>", "->", "==", "!=", "+=", "-=", "&&", "||", ":=", "();", ");", "</", "/>",
-    ]
-    .iter()
-    .any(|sign| line.contains(sign));
-    opens || prompt || sql || ends || signs || is_assignment(line)
-}
-
-/// `name = value`, `name.part += value` or a lone `name(argument)`.
-fn is_assignment(line: &str) -> bool {
-    let name = line
-        .find(|c: char| !(c.is_alphanumeric() || "._[]'\"".contains(c)))
-        .unwrap_or(line.len());
-    if name == 0 || line.starts_with(['\'', '"', '[']) {
-        return false;
-    }
-    let rest = &line[name..];
-    rest.trim_start().starts_with("= ") || (rest.starts_with('(') && rest.ends_with(')') && !rest.contains(". "))
-}
-
-const CODE_WORDS: &[&str] = &[
-    "def", "class", "import", "from", "return", "function", "const", "let", "var", "public", "private", "static",
-    "void", "fn", "pub", "impl", "struct", "enum", "package", "func", "if", "elif", "else", "for", "while", "try",
-    "except", "catch", "switch", "case", "async", "await", "export", "raise", "throw", "print", "echo", "with",
-];
-
-const SQL_WORDS: &[&str] = &[
-    "SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "WITH", "FROM", "WHERE", "JOIN",
-];
 
 /// What stands between quotation marks within a paragraph.
 fn quotes(text: &str, code: &Ranges, found: &mut Vec<Range<usize>>) {

@@ -176,25 +176,35 @@ fn paying(text: &str, edits: Vec<Edit>, count: &dyn Fn(&str) -> usize) -> Vec<Ed
         let mut tokens = count(inside);
         let mut made: Vec<Edit> = Vec::new();
         for group in groups(some, inside.len() > LONG_STRETCH) {
-            let shorter: isize = group
-                .iter()
-                .map(|edit| signed(edit.range.len()) - signed(edit.after.len()))
-                .sum();
+            let shorter = shorter(text, &group);
             if shorter < 0 {
                 continue;
             }
+            // Blanks that cost nothing are no fat, and they may mean something.
+            let free = shorter > 0 && !group.iter().all(|edit| edit.rule.ends_with("blanks"));
             let mut with = made.clone();
             with.extend(group);
             with.sort_by_key(|edit| edit.range.start);
             let changed = apply(inside, &moved(&with, range.start));
             let now = count(&changed);
-            if now < tokens || (now == tokens && shorter > 0) {
+            if now < tokens || (now == tokens && free) {
                 (made, tokens) = (with, now);
             }
         }
         kept.extend(made);
     }
     kept
+}
+
+/// By how much edits shorten a text, in bytes or in characters, whichever is less.
+fn shorter(text: &str, edits: &[Edit]) -> isize {
+    let by = |length: fn(&str) -> usize| -> isize {
+        let lengths = edits
+            .iter()
+            .map(|edit| signed(length(&text[edit.range.clone()])) - signed(length(&edit.after)));
+        lengths.sum()
+    };
+    by(str::len).min(by(|text| text.chars().count()))
 }
 
 fn groups(edits: Vec<Edit>, as_one: bool) -> Vec<Vec<Edit>> {
