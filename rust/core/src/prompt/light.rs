@@ -86,9 +86,8 @@ pub(super) fn without(
     if alone && !stretch.numbered {
         return Edit::new(stretch.lines.clone(), "", rule, group);
     }
-    let follows = all
-        .iter()
-        .find(|other| other.range.start >= sentence.range.end && other.range.end <= stretch.range.end);
+    let next = all.partition_point(|other| other.range.start < sentence.range.end);
+    let follows = all.get(next).filter(|other| other.range.end <= stretch.range.end);
     let range = if let Some(next) = follows {
         sentence.range.start..next.range.start
     } else {

@@ -119,8 +119,17 @@ fn between(text: &str, open: &str, close: &str, found: &mut Vec<Range<usize>>) {
     }
 }
 
+/// Where the line or paragraph that holds `at` ends; `known` is the end that was found last, so a text is read once.
+fn ending(text: &str, at: usize, known: usize, mark: &str) -> usize {
+    if at < known {
+        return known;
+    }
+    text[at..].find(mark).map_or(text.len(), |length| at + length)
+}
+
 fn inline_code(text: &str, found: &mut Vec<Range<usize>>) {
     let mut at = 0;
+    let mut paragraph = 0;
     while let Some(step) = text[at..].find('`') {
         let start = at + step;
         let run = text[start..].len() - text[start..].trim_start_matches('`').len();
@@ -128,7 +137,7 @@ fn inline_code(text: &str, found: &mut Vec<Range<usize>>) {
         let mark = &text[start..inner];
         at = inner;
         // A closing mark in the same paragraph; a lonely one marks nothing.
-        let paragraph = text[inner..].find("\n\n").map_or(text.len(), |length| inner + length);
+        paragraph = ending(text, inner, paragraph, "\n\n");
         if let Some(length) = text[inner..paragraph].find(mark) {
             at = inner + length + run;
             found.push(start..at);
@@ -202,16 +211,20 @@ fn braces(text: &str, found: &mut Vec<Range<usize>>) {
     if depth > 0 {
         found.push(start..text.len());
     }
-    let mut at = 0;
+    let (mut at, mut line) = (0, 0);
     while let Some(step) = text[at..].find('[') {
         let open = at + step;
         at = open + 1;
-        let line = text[open..].find('\n').map_or(text.len(), |length| open + length);
-        if let Some(length) = text[open..line].find(']') {
-            found.push(open..open + length + 1);
+        line = ending(text, open, line, "\n");
+        match text[open..line].find(']') {
+            Some(length) => found.push(open..open + length + 1),
+            None => at = line, // nor is there one for the next bracket of this line
         }
     }
 }
+
+/// Bytes of the longest tag.
+const LONGEST_TAG: usize = 200;
 
 /// Tags and placeholders between angle brackets, and what stands between a tag and its end, unless it is instructions.
 fn tags(text: &str, found: &mut Vec<Range<usize>>) {
@@ -220,7 +233,8 @@ fn tags(text: &str, found: &mut Vec<Range<usize>>) {
     while let Some(step) = text[at..].find('<') {
         let open = at + step;
         at = open + 1;
-        let Some(length) = text[at..].find('>').filter(|length| *length < 200) else {
+        let near = &text.as_bytes()[at..text.len().min(at + LONGEST_TAG)];
+        let Some(length) = near.iter().position(|byte| *byte == b'>') else {
             continue;
         };
         let inside = &text[at..at + length];
