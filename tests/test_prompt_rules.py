@@ -213,10 +213,17 @@ def test_strong_asks_for_brevity_where_that_can_save_something():
         "Could you please kindly write a script that prints the weather?",
         "Could you please kindly explain step by step why the sky is blue?",
         "Could you please kindly return the colours of the sky as JSON?",
+        "Could you please kindly fill in the gaps of the form that is given below?",
+        "Could you please kindly answer the letter of the museum that is given below?",
     ):
         result = optimize_prompt(whole, "strong")
         assert result.changes
         assert BREVITY not in result.text
+
+
+def test_strong_does_not_ask_for_brevity_where_the_caller_does_not_want_it():
+    prompt = "Could you please kindly tell me why the sky is blue and not green?"
+    assert not optimize_prompt(prompt, "strong", brevity=False).text.startswith(BREVITY)
 
 
 def test_strong_keeps_some_examples():

@@ -137,7 +137,12 @@ class Texts:
             done = Shortened(spot.text, tokens, tokens, {})
         else:
             found = optimize_prompt(
-                spot.text, self._level, protect=self._protect, examples=self._examples, model=model or None
+                spot.text,
+                self._level,
+                protect=self._protect,
+                examples=self._examples,
+                brevity=spot.leads,
+                model=model or None,
             )
             done = Shortened(found.text, found.tokens_before, found.tokens_after, found.saved_by_rule)
         self._remember(key, done)
@@ -145,7 +150,7 @@ class Texts:
 
     def _key(self, spot: Spot, model: str, question: str = "") -> bytes:
         """A digest of the text, of the question it came with, and of who counts its tokens."""
-        parts = (spot.kind, model, question, spot.text)
+        parts = (spot.kind, str(spot.leads), model, question, spot.text)
         return hashlib.blake2b(
             b"\0".join(str(len(part)).encode() + b":" + part.encode("utf-8", "surrogatepass") for part in parts),
             digest_size=16,

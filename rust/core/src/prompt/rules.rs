@@ -32,6 +32,8 @@ pub struct Options<'a> {
     pub markers: &'a [(String, String)],
     /// How many examples level *strong* keeps.
     pub examples: usize,
+    /// Whether level *strong* may ask for a short answer.
+    pub brevity: bool,
 }
 
 /// A change and what it saves.
@@ -69,7 +71,7 @@ pub fn optimize(prompt: &str, options: &Options<'_>, count: &dyn Fn(&str) -> usi
     let mut edits = settled(prompt, options, count);
     let mut text = apply(prompt, &edits);
     let mut after = if edits.is_empty() { before } else { count(&text) };
-    if options.level == Level::Strong && !strong::has_its_length(&text) && !text.trim().is_empty() {
+    if options.level == Level::Strong && options.brevity && !strong::has_its_length(&text) && !text.trim().is_empty() {
         let asking = [Edit::new(0..0, strong::BREVITY, "brevity", 0)];
         let longer = apply(&text, &asking);
         let tokens = count(&longer);
