@@ -19,6 +19,7 @@ LETTER = (
         ("Could you please translate this into French?\n\n", DOOR),
         ("Translate into French:\n", DOOR),
         ("Hi! Translate into French: ", DOOR),
+        ("", f"Is that so?\n\n> {DOOR}\n> {DOOR}"),
         ("Proofread this\n\n", f"{DOOR}\n\nThe end."),
         ("Please rate how polite this is from 1 to 5\n\n", "I would like you to leave now, please."),
         ("Correct the grammar of my sentence. ", "I would like you to came home please. Thank you."),

@@ -40,6 +40,9 @@ pub(super) fn instructions(text: &str) -> Vec<Stretch> {
             continue;
         }
         let fresh = std::mem::take(&mut blank_before);
+        if content.starts_with('>') {
+            continue; // quoted, as Markdown and mail have it
+        }
         if let Some(heading) = heading(content) {
             material = names_material(heading);
             sections += 1;
