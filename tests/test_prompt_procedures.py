@@ -98,8 +98,16 @@ def test_of_a_step_given_thrice_only_what_follows_itself_goes():
 VOUCHER = "Offer a voucher of our shop and apologise in warm and friendly words."
 FORMAL = "Use the formal tone with each of the customers that write to the shop."
 MUSEUM = "The museum was built of red bricks and has a tower with a clock of brass."
+CALM = "Never raise your voice against any of the customers of the shop."
 
 MEANT = {
+    "statements": f"{MUSEUM}\nIt opens at noon.\n{MUSEUM}\n",
+    "statements in blocks": f"{MUSEUM}\n\nOpen the door.\n\n{MUSEUM}\n",
+    "statements with rules": f"{MUSEUM} In May, it is red. {FORMAL}\n\nA\n\n{MUSEUM} In May, it is red. {FORMAL}",
+    "sales": "The customer bought one large pizza with extra cheese.\n\n" * 3 + "What is the total at 9 EUR each?",
+    "counted": f"{FORMAL}\nCall the depot.\n{FORMAL}\n\nHow often does this sentence occur?",
+    "summed": f"{FORMAL}\n\n{FORMAL}\n\nCount the rules.",
+    "material": f"Proofread this\n\n{FORMAL}\n\n{FORMAL}",
     "two lists": f"If angry:\n- {VOUCHER}\nIf not:\n- {VOUCHER}",
     "two numbered lists": f"For refunds:\n1. {VOUCHER}\n2. Refund.\n\nFor exchanges:\n1. {VOUCHER}\n2. Ship.",
     "two headings": f"# When the customer is angry\n\n{VOUCHER}\n\n# Otherwise\n\n{VOUCHER}",
@@ -112,10 +120,8 @@ MEANT = {
 }
 
 REPEATED = {
-    "statements": f"{MUSEUM}\nIt opens at noon.\n{MUSEUM}\n",
-    "blocks": f"{MUSEUM}\n\nOpen the door.\n\n{MUSEUM}\n",
     "rules": f"{FORMAL}\nCall the depot.\n{FORMAL}\n",
-    "blocks with cases in them": f"{MUSEUM} In May, it is red. {FORMAL}\n\nA\n\n{MUSEUM} In May, it is red. {FORMAL}",
+    "blocks": f"{FORMAL} {CALM}\n\nCall the depot.\n\n{FORMAL} {CALM}\n",
     "a step right behind itself": f"{VOUCHER}\n\n{VOUCHER}\n\nCall the depot.",
 }
 

@@ -146,13 +146,13 @@ def test_lossless_takes_blanks_padding_and_repetition():
     prompt = (
         "A   line  here.   \n\n\n\n| a    | b   |\n|------|:----|\n| 1    | 2   |\n\n==========\n"
         '{\n  "x": [1, 2],\n  "y": "a  b"\n}\n\n<!-- a comment -->\nOne&nbsp;two.\n\n'
-        "This block is long enough to be sure that it is meant to be one.\n\n"
-        "This block is long enough to be sure that it is meant to be one.\n"
+        "Always use plain words and short sentences, and be kind to the customers.\n\n"
+        "Always use plain words and short sentences, and be kind to the customers.\n"
     )
     result = optimize_prompt(prompt, "lossless")
     assert result.text == (
         'A line here.\n\n|a|b|\n|-|:-|\n|1|2|\n\n===\n{"x":[1,2],"y":"a  b"}\n\nOne two.\n\n'
-        "This block is long enough to be sure that it is meant to be one."
+        "Always use plain words and short sentences, and be kind to the customers."
     )
     assert result.restore() == prompt
 
@@ -176,8 +176,8 @@ def test_json_behind_a_label_is_compacted_and_behind_code_is_not(before, after):
 
 
 def test_lossless_keeps_columns_apart_and_code_as_it_is():
-    table = "name     age\nAnna     31\nBo       7"
-    assert optimize_prompt(table, "lossless").text == "name  age\nAnna  31\nBo  7"
+    table = "name                age  town\nAnna Maria           31  Oslo\nBo                    7  Rome"
+    assert optimize_prompt(table, "lossless").text == table
     code = "```\na  =  1   \n\n\n\nb\n```"
     assert optimize_prompt(code, "lossless").text == code
 
@@ -213,10 +213,17 @@ def test_strong_asks_for_brevity_where_that_can_save_something():
         "Could you please kindly write a script that prints the weather?",
         "Could you please kindly explain step by step why the sky is blue?",
         "Could you please kindly return the colours of the sky as JSON?",
+        "Could you please kindly fill in the gaps of the form that is given below?",
+        "Could you please kindly answer the letter of the museum that is given below?",
     ):
         result = optimize_prompt(whole, "strong")
         assert result.changes
         assert BREVITY not in result.text
+
+
+def test_strong_does_not_ask_for_brevity_where_the_caller_does_not_want_it():
+    prompt = "Could you please kindly tell me why the sky is blue and not green?"
+    assert not optimize_prompt(prompt, "strong", brevity=False).text.startswith(BREVITY)
 
 
 def test_strong_keeps_some_examples():

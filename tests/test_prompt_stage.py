@@ -433,3 +433,36 @@ async def test_many_threads_may_prepare_at_once():
 def test_bad_options_are_named(options):
     with pytest.raises(ConfigurationError, match=next(iter(options)) if "context" not in options else "share"):
         PromptOptimizer(**options)
+
+
+ASKING = "Could you please kindly tell me why the sky is blue and not green in the evening?"
+BREVITY = "Be brief."
+
+
+async def test_brevity_is_asked_for_once_in_a_conversation_and_stays_where_it_is():
+    turns = [{"role": "user", "content": ASKING}, {"role": "assistant", "content": "Light."}]
+    again = [*turns, {"role": "user", "content": ASKING.replace("sky", "sea")}]
+    for head in ([], [{"role": "system", "content": f"You are a guide of the museum. {ASKING}"}]):
+        stage = PromptOptimizer("strong")
+        short = sent(stage, Request(body={"model": "gpt-4o", "messages": [*head, turns[0]]}))["messages"]
+        long = sent(stage, Request(body={"model": "gpt-4o", "messages": [*head, *again]}))["messages"]
+        assert [BREVITY in message["content"] for message in long] == [True, *[False] * (len(long) - 1)]
+        assert long[: len(short)] == short
+
+
+@pytest.mark.parametrize(
+    ("api", "fields"),
+    [
+        ("openai.chat", {"response_format": {"type": "json_object"}}),
+        ("openai.chat", {"response_format": {"type": "json_schema", "json_schema": {"name": "a"}}}),
+        ("openai.responses", {"text": {"format": {"type": "json_schema", "name": "a"}}}),
+    ],
+)
+async def test_brevity_is_not_asked_for_where_the_answer_has_a_form(api, fields):
+    content = [{"role": "user", "content": ASKING}]
+    name = "input" if api == "openai.responses" else "messages"
+    free = sent(PromptOptimizer("strong"), Request(body={"model": "gpt-4o", name: content}, api=api))
+    assert BREVITY in free[name][0]["content"]
+    bound = sent(PromptOptimizer("strong"), Request(body={"model": "gpt-4o", name: content, **fields}, api=api))
+    assert BREVITY not in bound[name][0]["content"]
+    assert len(bound[name][0]["content"]) < len(ASKING)

@@ -1051,7 +1051,7 @@ def text_class(text: str, /) -> Literal["prose", "code", "cjk", "other"]:
     """The class of a text within which tokenizers keep their ratio, from its first 8 KB."""
 
 def shorten_prompt(
-    prompt: str, /, level: str, encoding: str, markers: list[tuple[str, str]], examples: int
+    prompt: str, /, level: str, encoding: str, markers: list[tuple[str, str]], examples: int, brevity: bool
 ) -> tuple[str, int, int, list[tuple[str, int, int, str, str, int]]]:
     """Take the fat off a prompt; `resopt.optimize_prompt` is this with checked arguments.
 
@@ -1063,6 +1063,7 @@ def shorten_prompt(
         encoding: the name of the encoding in which tokens are counted.
         markers: pairs of marks between which nothing is touched.
         examples: how many examples level `strong` keeps.
+        brevity: whether `strong` may ask for a short answer.
 
     Returns:
         What is left, its tokens before and after, and the changes: rule, first character of the original and one past

@@ -32,6 +32,7 @@ class Spot(msgspec.Struct, frozen=True):
         kind: `head` for system prompts, `user` for the user's words, `result` for what a tool returned.
         turn: how many messages of the model stand before it.
         fresh: it entered with this call: no message of the model stands behind it.
+        leads: it is the first text, and the answer is free in its form: what is asked of the whole answer goes here.
     """
 
     place: Place
@@ -39,6 +40,7 @@ class Spot(msgspec.Struct, frozen=True):
     kind: Kind
     turn: int
     fresh: bool
+    leads: bool = False
 
     @property
     def message(self) -> int:
@@ -66,7 +68,16 @@ def spots(body: dict[str, Any], api: str) -> list[Spot]:
             _read(message.get("output"), (name, at, "output"), "result", found, turn, last)
         elif role in _KINDS:
             _read(message.get("content"), (name, at, "content"), _KINDS[role], found, turn, last)
+    if found and found[0].kind != "result" and not _has_form(body):
+        found[0] = msgspec.structs.replace(found[0], leads=True)
     return found
+
+
+def _has_form(body: dict[str, Any]) -> bool:
+    """Whether the answer must be JSON: as long as its schema wants it, whatever else is asked for."""
+    text = body.get("text")
+    formats = (body.get("response_format"), text.get("format") if isinstance(text, dict) else None)
+    return any(form is not None and not (isinstance(form, dict) and form.get("type") == "text") for form in formats)
 
 
 def messages_name(api: str) -> str:

@@ -103,7 +103,8 @@ class Texts:
 
     def key(self, spot: Spot, model: str) -> bytes:
         """A digest of a text and of who counts its tokens."""
-        return digest(spot.kind.encode(), model.encode("utf-8", "replace"), spot.text.encode("utf-8", "surrogatepass"))
+        who = f"{spot.kind} {spot.leads} {model}"
+        return digest(who.encode("utf-8", "replace"), spot.text.encode("utf-8", "surrogatepass"))
 
     def made(self, spot: Spot, form: Form, question: str, model: str) -> Shortened:
         """A text in one of its forms: always the same for the same text and question.
@@ -139,7 +140,12 @@ class Texts:
             tokens = encoding_of(model).count(spot.text)
             return Shortened(spot.text, tokens, tokens, {})
         found = optimize_prompt(
-            spot.text, self._level, protect=self._protect, examples=self._examples, model=model or None
+            spot.text,
+            self._level,
+            protect=self._protect,
+            examples=self._examples,
+            brevity=spot.leads,
+            model=model or None,
         )
         return Shortened(found.text, found.tokens_before, found.tokens_after, found.saved_by_rule)
 

@@ -89,6 +89,7 @@ def optimize_prompt(
     *,
     protect: Markers = (),
     examples: int = KEPT_EXAMPLES,
+    brevity: bool = True,
     model: str | None = None,
 ) -> OptimizedPrompt:
     """Take the fat off a prompt.
@@ -105,6 +106,7 @@ def optimize_prompt(
             where the prompt says nothing of length.
         protect: marks between which nothing is touched: pairs, or a str that opens and closes.
         examples: how many examples `strong` keeps.
+        brevity: whether `strong` may ask for a short answer.
         model: whose tokens are counted; those of `o200k_base` when None or when its tokenizer is not public.
 
     Raises:
@@ -121,7 +123,7 @@ def optimize_prompt(
         tokens = encoding.count(prompt)
         return OptimizedPrompt(prompt, tokens, tokens)
     text, before, after, rows = shorten_prompt(
-        prompt, level=level, encoding=encoding.name, markers=markers, examples=examples
+        prompt, level=level, encoding=encoding.name, markers=markers, examples=examples, brevity=bool(brevity)
     )
     return OptimizedPrompt(text, before, after, tuple(Change(*row) for row in rows))
 

@@ -16,6 +16,7 @@ fn run(prompt: &str, level: Level) -> Optimized {
         level,
         markers: &[("<<".to_owned(), ">>".to_owned())],
         examples: 2,
+        brevity: true,
     };
     optimize(prompt, &options, &|text| encoding.count(text))
 }

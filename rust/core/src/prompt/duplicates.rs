@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::edit::Edit;
+use super::layout;
 use super::light::{Sentence, spoken, without};
 use super::protect::Protected;
 use super::repeats::{Scope, Steps, scopes};
@@ -15,6 +16,9 @@ const MOST_WORDS: usize = 60;
 
 /// In texts of more sentences only those are read that have all their words in common: pairs are too many.
 const MOST_SENTENCES: usize = 1_000;
+
+/// Instructions that another one is compared with, the nearest ones: with all of them, many would cost their square.
+const MOST_SEEN: usize = 500;
 
 /// Letters by which words are taken for the same before anything is read.
 const HEAD: usize = 4;
@@ -38,6 +42,9 @@ impl Given {
 /// Statements, numbered steps, questions, labels and sentences with quotes, digits, ids or placeholders are kept: whoever repeats
 /// those may mean it. So may whoever gives a step of a procedure again after another one.
 pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
+    if layout::counts(text) {
+        return Vec::new();
+    }
     let spoken = spoken(text, &protected.words);
     let alike = alike(&spoken);
     let steps = LazyCell::new(|| Steps::of(text, &spoken));
@@ -55,7 +62,7 @@ pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
             instruction,
         };
         // The last one tells: what stands between it and this one is all that was to be done in the meantime.
-        match seen.iter().rev().find(|one| one.covers(&given)) {
+        match seen.iter().rev().take(MOST_SEEN).find(|one| one.covers(&given)) {
             Some(last) if !steps.repeat(&last.range, &given.range) => {
                 all.push(without(text, sentence, &spoken, "duplicate instruction", group));
             }

@@ -26,6 +26,7 @@ impl Lexeme<'_> {
 pub(super) fn lexemes<'a>(text: &'a str, sentence: &Range<usize>, protected: &Ranges) -> Vec<Lexeme<'a>> {
     let mut found: Vec<Lexeme<'a>> = Vec::new();
     let mut at = sentence.start;
+    let mut opens = true;
     while at < sentence.end {
         let rest = &text[at..sentence.end];
         let Some(first) = rest.chars().next() else { break };
@@ -40,13 +41,13 @@ pub(super) fn lexemes<'a>(text: &'a str, sentence: &Range<usize>, protected: &Ra
         };
         let range = at..at + length;
         let word = &text[range.clone()];
-        let opens = found.iter().all(|lexeme| !lexeme.is_word);
         found.push(Lexeme {
             lower: lower(word),
             is_word: first.is_alphanumeric(),
             fixed: protected.touch(&range) || is_name(word, opens),
             range,
         });
+        opens &= !first.is_alphanumeric();
         at += length;
     }
     found

@@ -1,14 +1,16 @@
 //! Level *light*: sentences that speak to the model lose what says nothing.
 
+use std::cell::LazyCell;
 use std::ops::Range;
 
 use super::edit::Edit;
 use super::grammar::{article, capitalised, singular};
-use super::language::is_english;
+use super::language::{is_bare, is_english};
 use super::lexeme::{Lexeme, lexemes};
 use super::phrases::{Table, may_be_verb};
 use super::protect::{Protected, Ranges};
 use super::sentences::emptiness;
+use super::weight::Weights;
 use super::zones::{Stretch, instructions};
 use crate::text::split::sentences;
 
@@ -22,8 +24,10 @@ pub(super) struct Sentence<'a> {
 /// The English sentences of a prompt that speak to the model.
 pub(super) fn spoken<'a>(text: &'a str, protected: &Ranges) -> Vec<Sentence<'a>> {
     let mut found = Vec::new();
+    let english = LazyCell::new(|| is_english(text));
     for stretch in instructions(text) {
-        if !is_english(&text[stretch.range.clone()]) {
+        let words = &text[stretch.range.clone()];
+        if !(is_english(words) || is_bare(words) && *english) {
             continue;
         }
         for range in sentences(&text[stretch.range.clone()]) {
@@ -82,9 +86,8 @@ pub(super) fn without(
     if alone && !stretch.numbered {
         return Edit::new(stretch.lines.clone(), "", rule, group);
     }
-    let follows = all
-        .iter()
-        .find(|other| other.range.start >= sentence.range.end && other.range.end <= stretch.range.end);
+    let next = all.partition_point(|other| other.range.start < sentence.range.end);
+    let follows = all.get(next).filter(|other| other.range.end <= stretch.range.end);
     let range = if let Some(next) = follows {
         sentence.range.start..next.range.start
     } else {
@@ -96,6 +99,7 @@ pub(super) fn without(
 
 fn rewrite(text: &str, sentence: &Sentence<'_>, table: &Table, group: usize, all: &mut Vec<Edit>) {
     let lexemes = &sentence.lexemes;
+    let weights = Weights::of(lexemes);
     let before = all.len();
     let mut at = 0;
     // Nothing but what is taken away stands before `at`: an order may begin here.
@@ -105,7 +109,7 @@ fn rewrite(text: &str, sentence: &Sentence<'_>, table: &Table, group: usize, all
     let mut order = false;
     let mut infinitive = false;
     while at < lexemes.len() {
-        if let Some((phrase, taken)) = table.find(lexemes, at, begins) {
+        if let Some((phrase, taken)) = table.find(lexemes, &weights, at, begins) {
             let mut end = at + taken;
             if phrase.instead.is_empty() && begins {
                 // Several phrases may stand before the order: `I would like you to please …`.

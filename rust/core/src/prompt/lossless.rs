@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::edit::Edit;
 use super::json::compact;
-use super::protect::{Protected, lines};
+use super::layout;
+use super::protect::{Protected, Ranges, lines};
 use super::repeats::Repeats;
 use super::zones::item_marker;
 
@@ -15,6 +16,9 @@ const LEAST_REPEATED: usize = 40;
 /// All edits of level *lossless* but those of repetition, which may overlap them: see [`repeated`].
 pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
     let mut all = Vec::new();
+    if layout::matters(text) {
+        return all;
+    }
     for json in &protected.json {
         let value = &text[json.clone()];
         let small = compact(value);
@@ -23,14 +27,9 @@ pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
         }
     }
     let every: Vec<Range<usize>> = lines(text).collect();
-    let columns = in_columns(text, &every);
-    let touched = |range: &Range<usize>| {
-        protected.verbatim.touch(range)
-            || protected
-                .json
-                .iter()
-                .any(|json| json.start < range.end && range.start < json.end)
-    };
+    let meant = layout::meant(text, &every);
+    let json = Ranges::new(protected.json.clone());
+    let touched = |range: &Range<usize>| protected.verbatim.touch(range) || json.touch(range);
     for (index, line) in every.iter().enumerate() {
         let content = &text[line.clone()];
         if touched(line) {
@@ -43,10 +42,10 @@ pub(super) fn edits(text: &str, protected: &Protected) -> Vec<Edit> {
             && content.matches('|').count() > 2
         {
             table_row(text, line, &mut all);
-        } else if let Some(short) = decoration(content) {
+        } else if let Some(short) = decoration(content).filter(|_| !layout::is_frame(text, &every, index)) {
             all.push(Edit::new(line.clone(), short, "decoration", all.len()));
-        } else {
-            blanks(text, line, columns[index], &mut all);
+        } else if !meant[index] {
+            blanks(text, line, &mut all);
         }
     }
     comments(text, protected, &mut all);
@@ -107,23 +106,8 @@ fn decoration(line: &str) -> Option<String> {
     rule.then(|| first.to_string().repeat(3))
 }
 
-/// For each line, whether at least two lines of its block are set in columns.
-fn in_columns(text: &str, every: &[Range<usize>]) -> Vec<bool> {
-    let mut found = Vec::with_capacity(every.len());
-    for block in every.split_inclusive(|line| text[line.clone()].trim().is_empty()) {
-        let set = block.iter().filter(|line| is_columns(&text[(*line).clone()])).count();
-        found.extend(block.iter().map(|_| set > 1));
-    }
-    found
-}
-
-/// Whether a line is set in columns: a wide gap.
-fn is_columns(line: &str) -> bool {
-    line.trim().split("  ").filter(|part| !part.trim().is_empty()).count() > 1
-}
-
-/// Blanks at the end of a line, and runs of them inside it; the gaps between columns keep two.
-fn blanks(text: &str, line: &Range<usize>, columns: bool, all: &mut Vec<Edit>) {
+/// Blanks at the end of a line, and runs of them inside it.
+fn blanks(text: &str, line: &Range<usize>, all: &mut Vec<Edit>) {
     let content = &text[line.clone()];
     let trimmed = content.trim_end_matches([' ', '\t', '\r']).len();
     // A line feed may have a carriage return of its own before it: that is no blank.
@@ -133,7 +117,6 @@ fn blanks(text: &str, line: &Range<usize>, columns: bool, all: &mut Vec<Edit>) {
         trimmed
     };
     let indent = content.len() - content.trim_start().len();
-    let keep = if columns { "  " } else { " " };
     let mut run: Option<usize> = None;
     for (at, character) in content[..trimmed].char_indices().skip_while(|(at, _)| *at < indent) {
         let blank = character == ' ' || character == '\t';
@@ -141,18 +124,9 @@ fn blanks(text: &str, line: &Range<usize>, columns: bool, all: &mut Vec<Edit>) {
             (None, true) => run = Some(at),
             (Some(start), false) => {
                 let gap = &content[start..at];
-                if gap.len() > keep.len() && gap != "\t" {
-                    let instead = if gap.len() < 3 || !columns {
-                        &keep[..keep.len().min(gap.len())]
-                    } else {
-                        keep
-                    };
-                    all.push(Edit::new(
-                        line.start + start..line.start + at,
-                        instead,
-                        "blanks",
-                        all.len(),
-                    ));
+                if gap.len() > 1 {
+                    let place = line.start + start..line.start + at;
+                    all.push(Edit::new(place, " ", "blanks", all.len()));
                 }
                 run = None;
             }
@@ -164,17 +138,25 @@ fn blanks(text: &str, line: &Range<usize>, columns: bool, all: &mut Vec<Edit>) {
     }
 }
 
-/// HTML comments on lines of their own, and entities for a blank.
+/// HTML comments on lines of their own, and entities for a blank; where HTML is spoken of, they stay.
 fn comments(text: &str, protected: &Protected, all: &mut Vec<Edit>) {
+    let mut places = Vec::new();
+    let mut spoken_of = false;
     let mut at = 0;
     while let Some(step) = text[at..].find("<!--") {
         let start = at + step;
         let Some(length) = text[start..].find("-->") else { break };
-        let end = start + length + 3;
-        at = end;
-        let own_line = text[..start].ends_with('\n') && text[end..].starts_with('\n');
-        if own_line && !protected.verbatim.touch(&(start..end)) && !text[start..end].contains('{') {
-            all.push(Edit::new(start..end + 1, "", "html comment", all.len()));
+        spoken_of |= speaks_of_html(&text[at..start]);
+        at = start + length + 3;
+        places.push(start..at);
+    }
+    if spoken_of || speaks_of_html(&text[at..]) {
+        return;
+    }
+    for place in places {
+        let own_line = text[..place.start].ends_with('\n') && text[place.end..].starts_with('\n');
+        if own_line && !protected.verbatim.touch(&place) && !text[place.clone()].contains('{') {
+            all.push(Edit::new(place.start..place.end + 1, "", "html comment", all.len()));
         }
     }
     for (found, _) in text.match_indices("&nbsp;") {
@@ -184,12 +166,24 @@ fn comments(text: &str, protected: &Protected, all: &mut Vec<Edit>) {
     }
 }
 
+fn speaks_of_html(text: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
+        ["html", "comment", "comments"]
+            .iter()
+            .any(|known| word.eq_ignore_ascii_case(known))
+    })
+}
+
 /// Blocks (what stands between blank lines) and long lines that stood there before, word for word.
 ///
-/// Lines are compared only where neither is a list item, a table row or a label with its value: those may well be equal
-/// and still be two. Code is left alone, and so is what may be meant twice.
+/// Only what asks the model for something goes: a statement may be two facts, and where the prompt counts, two of anything
+/// are two. Lines are compared only where neither is a list item, a table row or a label with its value. Code is left
+/// alone, and so is what may be meant twice.
 pub(super) fn repeated<'a>(text: &'a str, protected: &'a Protected) -> Vec<Edit> {
     let mut all = Vec::new();
+    if layout::counts(text) || layout::matters(text) {
+        return all;
+    }
     let repeats = Repeats::of(text, &protected.words);
     let mut seen: HashMap<&'a str, Range<usize>> = HashMap::new();
     let mut again = |key: &'a str, place: &Range<usize>| {

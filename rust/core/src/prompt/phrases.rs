@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use super::lexeme::Lexeme;
 use super::phrase_tables::{LIGHT, NOT_BASE_VERBS, STRONG};
+use super::weight::Weights;
 
 /// What a phrase is replaced by, and where it may stand.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +103,13 @@ impl Table {
     }
 
     /// The longest phrase that stands at `at`, and how many lexemes it takes.
-    pub(super) fn find(&self, lexemes: &[Lexeme<'_>], at: usize, begins: bool) -> Option<(Phrase, usize)> {
+    pub(super) fn find(
+        &self,
+        lexemes: &[Lexeme<'_>],
+        weights: &Weights,
+        at: usize,
+        begins: bool,
+    ) -> Option<(Phrase, usize)> {
         let first = self.0.get(lexemes.get(at)?.lower.as_ref())?;
         let second = lexemes.get(at + 1).and_then(|next| first.get(next.lower.as_ref()));
         let candidates = second.into_iter().flatten().chain(first.get("").into_iter().flatten());
@@ -118,80 +125,11 @@ impl Table {
                 && phrase.fits_before(next);
             // `Note that A and that B` needs its head.
             let headed = words.last() == Some(&"that") && pair_follows(lexemes, at + words.len(), "that");
-            (same && fits && !headed && !weighs(words, &lexemes[..at], next)).then_some((*phrase, words.len()))
+            (same && fits && !headed && !weights.weigh(words, phrase.instead, lexemes, at, begins))
+                .then_some((*phrase, words.len()))
         })
     }
 }
-
-/// Whether a phrase that is filler elsewhere says something behind these words: `how to please her`, `not very important`,
-/// `if it is very important`.
-fn weighs(words: &[&str], before: &[Lexeme<'_>], next: Option<&Lexeme<'_>>) -> bool {
-    let any = |list: &[&str], some: &[Lexeme<'_>]| some.iter().any(|lexeme| list.contains(&lexeme.lower.as_ref()));
-    let last = &before[before.len().saturating_sub(1)..];
-    let denied = any(&["not"], last) || last.iter().any(|lexeme| lexeme.lower.ends_with("n't"));
-    match words {
-        ["please"] => denied || any(PLEASERS, last) || any(&["you"], last) && !next.is_some_and(may_be_verb),
-        [first, _] if DEGREES.contains(first) => denied || any(CONDITIONS, before),
-        [.., "help", "me" | "us"] | [.., "help", "me" | "us", "to"] => next.is_some_and(|verb| {
-            // What only the asker can do: `help me understand recursion`.
-            OWN.contains(&verb.lower.as_ref())
-        }),
-        _ => false,
-    }
-}
-
-/// Behind these, `please` is a verb.
-const PLEASERS: &[&str] = &[
-    "to", "i", "we", "they", "he", "she", "it", "who", "that", "which", "will", "would", "can", "cannot", "could",
-    "must", "should", "may", "might", "shall", "does", "did", "always", "never",
-];
-
-const DEGREES: &[&str] = &["very", "really", "quite", "extremely", "highly", "absolutely", "truly"];
-
-const CONDITIONS: &[&str] = &["if", "unless", "when", "whenever", "only", "how", "until", "too"];
-
-const OWN: &[&str] = &[
-    "understand",
-    "learn",
-    "practise",
-    "practice",
-    "prepare",
-    "remember",
-    "memorise",
-    "memorize",
-    "study",
-    "revise",
-    "feel",
-    "pass",
-    "become",
-    "get",
-    "stay",
-    "stop",
-    "quit",
-    "sleep",
-    "lose",
-    "gain",
-    "grow",
-    "cope",
-    "relax",
-    "know",
-    "see",
-    "be",
-    "win",
-    "choose",
-    "think",
-    "train",
-    "exercise",
-    "eat",
-    "save",
-    "earn",
-    "apply",
-    "speak",
-    "read",
-    "buy",
-    "sell",
-    "move",
-];
 
 /// Lexemes in which the second half of a pair is looked for; without a limit a hostile sentence costs its square.
 const LONGEST_HEAD: usize = 200;

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use super::json;
+use super::{code, json};
 
 /// Byte ranges of a text, in order and apart.
 #[derive(Debug, Default)]
 pub(super) struct Ranges(Vec<Range<usize>>);
 
 impl Ranges {
-    fn new(mut all: Vec<Range<usize>>) -> Self {
+    pub(super) fn new(mut all: Vec<Range<usize>>) -> Self {
         all.retain(|range| range.start < range.end);
         all.sort_by_key(|range| range.start);
         let mut joined: Vec<Range<usize>> = Vec::with_capacity(all.len());
@@ -50,7 +50,7 @@ pub(super) fn protected(text: &str, markers: &[(String, String)]) -> Protected {
     let fenced = Ranges::new(verbatim.clone());
     let mut json = json::values(text);
     json.retain(|range| !fenced.touch(range));
-    code_lines(text, &fenced, &json, &mut verbatim);
+    verbatim.extend(code::stretches(text, &fenced, &json));
     let code = Ranges::new(verbatim.clone());
     json.retain(|range| !code.touch(range));
     let mut words = verbatim;
@@ -119,8 +119,17 @@ fn between(text: &str, open: &str, close: &str, found: &mut Vec<Range<usize>>) {
     }
 }
 
+/// Where the line or paragraph that holds `at` ends; `known` is the end that was found last, so a text is read once.
+fn ending(text: &str, at: usize, known: usize, mark: &str) -> usize {
+    if at < known {
+        return known;
+    }
+    text[at..].find(mark).map_or(text.len(), |length| at + length)
+}
+
 fn inline_code(text: &str, found: &mut Vec<Range<usize>>) {
     let mut at = 0;
+    let mut paragraph = 0;
     while let Some(step) = text[at..].find('`') {
         let start = at + step;
         let run = text[start..].len() - text[start..].trim_start_matches('`').len();
@@ -128,116 +137,13 @@ fn inline_code(text: &str, found: &mut Vec<Range<usize>>) {
         let mark = &text[start..inner];
         at = inner;
         // A closing mark in the same paragraph; a lonely one marks nothing.
-        let paragraph = text[inner..].find("\n\n").map_or(text.len(), |length| inner + length);
+        paragraph = ending(text, inner, paragraph, "\n\n");
         if let Some(length) = text[inner..paragraph].find(mark) {
             at = inner + length + run;
             found.push(start..at);
         }
     }
 }
-
-fn code_lines(text: &str, fenced: &Ranges, json: &[Range<usize>], found: &mut Vec<Range<usize>>) {
-    let mut indented_code = false;
-    let mut blank_before = true;
-    for line in lines(text) {
-        let content = &text[line.clone()];
-        if content.trim().is_empty() {
-            blank_before = true;
-            continue;
-        }
-        let words = line.start + (content.len() - content.trim_start().len());
-        let indented = content.starts_with("    ") || content.starts_with('\t');
-        let item =
-            content.trim_start().starts_with(['-', '*', '+', '•', '|']) || starts_with_number(content.trim_start());
-        indented_code = indented && ((blank_before && !item) || indented_code);
-        if !fenced.touch(&line)
-            && !json
-                .iter()
-                .any(|value| value.contains(&words) || is_labelled(text, &line, value))
-            && (indented_code || looks_like_code(content))
-        {
-            found.push(line);
-        }
-        blank_before = false;
-    }
-}
-
-/// `Order: {"id": 7}`: a line that ends like code only because of the JSON behind its label.
-fn is_labelled(text: &str, line: &Range<usize>, value: &Range<usize>) -> bool {
-    if !(line.start..line.end).contains(&value.start) {
-        return false;
-    }
-    let label = &text[line.start..value.start];
-    let first = label.split([' ', ':']).next().unwrap_or("");
-    label.starts_with(char::is_alphabetic)
-        && label.trim_end().ends_with(':')
-        && label
-            .chars()
-            .all(|character| character.is_alphanumeric() || " :-".contains(character))
-        && !CODE_WORDS.contains(&first)
-        && text[value.end..].lines().next().unwrap_or("").trim().is_empty()
-}
-
-fn starts_with_number(text: &str) -> bool {
-    let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    rest.len() < text.len() && rest.starts_with(['.', ')'])
-}
-
-/// Whether a line is code rather than prose: its ending, its beginning or its signs say so.
-fn looks_like_code(line: &str) -> bool {
-    let line = line.trim();
-    if line.starts_with("<!--") || !line.contains(|c: char| c.is_alphanumeric() || "{}()".contains(c)) {
-        return false;
-    }
-    let first = line.split([' ', '(', ':']).next().unwrap_or("");
-    let opens = CODE_WORDS.contains(&first)
-        && (line.contains(['(', '=', '{', ';', '*', '<'])
-            || line.ends_with(':')
-            || line.contains(" import ")
-            || first == "import");
-    let prompt = [
-        ">>> ", "$ ", "#!", "@", "#include", "//", "/*", "<?", "</", "diff --", "@@ ", "+++ ", "--- a/",
-    ]
-    .iter()
-    .any(|start| line.starts_with(start));
-    let sql = SQL_WORDS.contains(&first)
-        && line
-            .split(' ')
-            .filter(|word| word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase()))
-            .count()
-            >= 2;
-    let ends = line.ends_with([';', '{', '}'])
-        && !line.ends_with("}}")
-        && (line.contains(['(', '=', ')', ':']) || line.len() < 3);
-    let signs = [
-        "=>", "->", "==", "!=", "+=", "-=", "&&", "||", ":=", "();", ");", "</", "/>",
-    ]
-    .iter()
-    .any(|sign| line.contains(sign));
-    opens || prompt || sql || ends || signs || is_assignment(line)
-}
-
-/// `name = value`, `name.part += value` or a lone `name(argument)`.
-fn is_assignment(line: &str) -> bool {
-    let name = line
-        .find(|c: char| !(c.is_alphanumeric() || "._[]'\"".contains(c)))
-        .unwrap_or(line.len());
-    if name == 0 || line.starts_with(['\'', '"', '[']) {
-        return false;
-    }
-    let rest = &line[name..];
-    rest.trim_start().starts_with("= ") || (rest.starts_with('(') && rest.ends_with(')') && !rest.contains(". "))
-}
-
-const CODE_WORDS: &[&str] = &[
-    "def", "class", "import", "from", "return", "function", "const", "let", "var", "public", "private", "static",
-    "void", "fn", "pub", "impl", "struct", "enum", "package", "func", "if", "elif", "else", "for", "while", "try",
-    "except", "catch", "switch", "case", "async", "await", "export", "raise", "throw", "print", "echo", "with",
-];
-
-const SQL_WORDS: &[&str] = &[
-    "SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "WITH", "FROM", "WHERE", "JOIN",
-];
 
 /// What stands between quotation marks within a paragraph.
 fn quotes(text: &str, code: &Ranges, found: &mut Vec<Range<usize>>) {
@@ -305,16 +211,20 @@ fn braces(text: &str, found: &mut Vec<Range<usize>>) {
     if depth > 0 {
         found.push(start..text.len());
     }
-    let mut at = 0;
+    let (mut at, mut line) = (0, 0);
     while let Some(step) = text[at..].find('[') {
         let open = at + step;
         at = open + 1;
-        let line = text[open..].find('\n').map_or(text.len(), |length| open + length);
-        if let Some(length) = text[open..line].find(']') {
-            found.push(open..open + length + 1);
+        line = ending(text, open, line, "\n");
+        match text[open..line].find(']') {
+            Some(length) => found.push(open..open + length + 1),
+            None => at = line, // nor is there one for the next bracket of this line
         }
     }
 }
+
+/// Bytes of the longest tag.
+const LONGEST_TAG: usize = 200;
 
 /// Tags and placeholders between angle brackets, and what stands between a tag and its end, unless it is instructions.
 fn tags(text: &str, found: &mut Vec<Range<usize>>) {
@@ -323,7 +233,8 @@ fn tags(text: &str, found: &mut Vec<Range<usize>>) {
     while let Some(step) = text[at..].find('<') {
         let open = at + step;
         at = open + 1;
-        let Some(length) = text[at..].find('>').filter(|length| *length < 200) else {
+        let near = &text.as_bytes()[at..text.len().min(at + LONGEST_TAG)];
+        let Some(length) = near.iter().position(|byte| *byte == b'>') else {
             continue;
         };
         let inside = &text[at..at + length];

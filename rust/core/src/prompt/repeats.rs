@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::light::{Sentence, spoken};
 use super::protect::Ranges;
 use super::zones::{is_heading_or_label, opens_case};
+use crate::guard::instruction::Instruction;
 use crate::guard::procedure::may_be_step;
 
 /// The places of all sentences that may be steps, in their order.
@@ -99,15 +100,35 @@ impl<'a> Repeats<'a> {
 
     /// May what stands at `earlier` be meant where it stands again, at `later`?
     ///
-    /// So it may where a heading or label would be left with nothing below it, in another case, and as a step.
+    /// So it may where it is no instruction, where a heading or label would be left with nothing below it, in another case, and as a step.
     pub(super) fn are_meant(&self, earlier: &Range<usize>, later: &Range<usize>) -> bool {
         let above = self.text[..later.start].trim_end().lines().next_back();
         above.is_some_and(is_heading_or_label)
+            || !self.asks(later)
             || self.read.steps.repeat(earlier, later)
             || self
                 .scope(earlier)
                 .zip(self.scope(later))
                 .is_some_and(|(one, other)| !one.covers(other))
+    }
+
+    /// Is a place made of nothing but sentences that ask the model for something?
+    fn asks(&self, place: &Range<usize>) -> bool {
+        let spoken = &self.read.spoken;
+        let first = spoken.partition_point(|sentence| sentence.range.start < place.start);
+        let signs = |range: &Range<usize>| self.text[range.clone()].chars().filter(|c| c.is_alphanumeric()).count();
+        let mut left = signs(place);
+        for sentence in spoken[first..]
+            .iter()
+            .take_while(|sentence| sentence.range.end <= place.end)
+        {
+            let words = &self.text[sentence.range.clone()];
+            if Instruction::read(words).is_none() && !may_be_step(words) {
+                return false;
+            }
+            left = left.saturating_sub(signs(&sentence.range));
+        }
+        left == 0
     }
 
     /// Where the first sentence of a place holds; None where nothing speaks to the model.

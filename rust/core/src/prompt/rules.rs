@@ -32,6 +32,8 @@ pub struct Options<'a> {
     pub markers: &'a [(String, String)],
     /// How many examples level *strong* keeps.
     pub examples: usize,
+    /// Whether level *strong* may ask for a short answer.
+    pub brevity: bool,
 }
 
 /// A change and what it saves.
@@ -69,16 +71,16 @@ pub fn optimize(prompt: &str, options: &Options<'_>, count: &dyn Fn(&str) -> usi
     let mut edits = settled(prompt, options, count);
     let mut text = apply(prompt, &edits);
     let mut after = if edits.is_empty() { before } else { count(&text) };
-    if options.level == Level::Strong && !strong::has_its_length(&text) && !text.trim().is_empty() {
+    if options.level == Level::Strong && options.brevity && !strong::has_its_length(&text) && !text.trim().is_empty() {
         let asking = [Edit::new(0..0, strong::BREVITY, "brevity", 0)];
         let longer = apply(&text, &asking);
         let tokens = count(&longer);
-        if longer.len() <= prompt.len() && tokens <= before && settled(&longer, options, count).is_empty() {
+        if fits(&longer, prompt) && tokens <= before && settled(&longer, options, count).is_empty() {
             edits = compose(prompt, &edits, &asking);
             (text, after) = (longer, tokens);
         }
     }
-    if after > before || text.len() > prompt.len() {
+    if after > before || !fits(&text, prompt) {
         (edits, text, after) = (Vec::new(), prompt.to_owned(), before);
     }
     let changes = weigh(prompt, edits, before, after, count);
@@ -129,6 +131,11 @@ fn settle(prompt: &str, level: Level, options: &Options<'_>, count: &dyn Fn(&str
     Vec::new()
 }
 
+/// Whether a text is no longer than the prompt, in bytes and in characters: one character may be four bytes.
+fn fits(text: &str, prompt: &str) -> bool {
+    text.len() <= prompt.len() && text.chars().count() <= prompt.chars().count()
+}
+
 type Finder<'a> = Box<dyn Fn(&str) -> Vec<Edit> + 'a>;
 
 /// One pass of the rules of a level: *light* takes in those of *lossless*, *strong* is what comes on top.
@@ -171,25 +178,35 @@ fn paying(text: &str, edits: Vec<Edit>, count: &dyn Fn(&str) -> usize) -> Vec<Ed
         let mut tokens = count(inside);
         let mut made: Vec<Edit> = Vec::new();
         for group in groups(some, inside.len() > LONG_STRETCH) {
-            let shorter: isize = group
-                .iter()
-                .map(|edit| signed(edit.range.len()) - signed(edit.after.len()))
-                .sum();
+            let shorter = shorter(text, &group);
             if shorter < 0 {
                 continue;
             }
+            // Blanks that cost nothing are no fat, and they may mean something.
+            let free = shorter > 0 && !group.iter().all(|edit| edit.rule.ends_with("blanks"));
             let mut with = made.clone();
             with.extend(group);
             with.sort_by_key(|edit| edit.range.start);
             let changed = apply(inside, &moved(&with, range.start));
             let now = count(&changed);
-            if now < tokens || (now == tokens && shorter > 0) {
+            if now < tokens || (now == tokens && free) {
                 (made, tokens) = (with, now);
             }
         }
         kept.extend(made);
     }
     kept
+}
+
+/// By how much edits shorten a text, in bytes or in characters, whichever is less.
+fn shorter(text: &str, edits: &[Edit]) -> isize {
+    let by = |length: fn(&str) -> usize| -> isize {
+        let lengths = edits
+            .iter()
+            .map(|edit| signed(length(&text[edit.range.clone()])) - signed(length(&edit.after)));
+        lengths.sum()
+    };
+    by(str::len).min(by(|text| text.chars().count()))
 }
 
 fn groups(edits: Vec<Edit>, as_one: bool) -> Vec<Vec<Edit>> {

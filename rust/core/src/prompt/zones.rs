@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::material::without_material;
 use super::protect::lines;
 
 /// A stretch of one line, or of several hard-wrapped ones, that speaks to the model.
@@ -39,6 +40,9 @@ pub(super) fn instructions(text: &str) -> Vec<Stretch> {
             continue;
         }
         let fresh = std::mem::take(&mut blank_before);
+        if content.starts_with('>') {
+            continue; // quoted, as Markdown and mail have it
+        }
         if let Some(heading) = heading(content) {
             material = names_material(heading);
             sections += 1;
@@ -92,11 +96,11 @@ pub(super) fn instructions(text: &str) -> Vec<Stretch> {
             _ => found.push(stretch),
         }
     }
-    found
+    without_material(text, found)
 }
 
 /// The text of a Markdown heading, or of a line in bold letters that stands for one.
-fn heading(line: &str) -> Option<&str> {
+pub(super) fn heading(line: &str) -> Option<&str> {
     let inner = line.trim_start_matches('#');
     if inner.len() < line.len() && inner.starts_with(' ') {
         return Some(inner.trim());
@@ -134,7 +138,7 @@ pub(super) fn item_marker(line: &str) -> usize {
 }
 
 /// Where the colon of a label stands: the first one of a line, with a blank or nothing behind it and no full stop before.
-fn label_end(line: &str) -> Option<usize> {
+pub(super) fn label_end(line: &str) -> Option<usize> {
     let colon = line.find(':')?;
     let name = &line[..colon];
     let rest = &line[colon + 1..];
@@ -146,14 +150,14 @@ fn is_label(line: &str) -> bool {
     label_end(line).is_some_and(|end| end + 1 == line.len() || line[..end].split(' ').count() <= 4)
 }
 
-fn words_of(name: &str) -> impl Iterator<Item = String> + '_ {
+pub(super) fn words_of(name: &str) -> impl Iterator<Item = String> + '_ {
     name.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
 }
 
 /// Whether what stands below a label is material: so it is unless the label names instructions.
-fn names_material(name: &str) -> bool {
+pub(super) fn names_material(name: &str) -> bool {
     !words_of(name).any(|word| INSTRUCTION_NAMES.contains(&word.as_str()))
 }
 

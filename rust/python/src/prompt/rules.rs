@@ -10,7 +10,7 @@ use crate::error::{configuration_error, from_core};
 type Row = (String, usize, usize, String, String, i64);
 
 #[pyfunction]
-#[pyo3(signature = (prompt, /, level, encoding, markers, examples))]
+#[pyo3(signature = (prompt, /, level, encoding, markers, examples, brevity))]
 #[expect(clippy::needless_pass_by_value, reason = "a Python list becomes a vector")]
 pub(crate) fn shorten_prompt(
     py: Python<'_>,
@@ -19,6 +19,7 @@ pub(crate) fn shorten_prompt(
     encoding: &str,
     markers: Vec<(String, String)>,
     examples: usize,
+    brevity: bool,
 ) -> PyResult<(String, usize, usize, Vec<Row>)> {
     let level = match level {
         "lossless" => Level::Lossless,
@@ -38,6 +39,7 @@ pub(crate) fn shorten_prompt(
             level,
             markers: &markers,
             examples,
+            brevity,
         };
         optimize(prompt, &options, &|text| encoding.count(text))
     };
