@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from resopt.route.deciding import Desk
 
-_MAGIC = b"resopt-route\x01"
+_MAGIC = b"resopt-route\x02"
 _DIGEST = 16
 
 
