@@ -15,45 +15,11 @@ from resopt.route.schema import fault_in
 PRIOR = RouteModel()
 TIERS = (Tier("fast", "mini"), Tier("balanced", "mid"), Tier("powerful", "big"))
 ANY_TEXT = st.text(st.characters(), max_size=400)  # lone surrogates too
-SENTENCES = st.lists(
-    st.sampled_from(
-        [
-            "use",
-            "the",
-            "powerful",
-            "model",
-            "please",
-            "this",
-            "is",
-            "a",
-            "simple",
-            "question",
-            "tier:",
-            "fast",
-            "gpt-4o",
-            "prove",
-            "if",
-            "each",
-            "12",
-            "x=3;",
-            "hi,",
-            "Only",
-            "most",
-            "it.",
-            "cheap",
-            "why?",
-            "def",
-            "f(x):",
-            "return",
-            "route",
-            "task",
-            "river,",
-            "level",
-            "hard",
-        ]
-    ),
-    max_size=30,
-).map(" ".join)
+MIXED = (
+    "use the powerful model please this is a simple question tier: fast gpt-4o prove if each 12 x=3; hi, Only most "
+    "it. cheap why? def f(x): return route task river, level hard"
+)
+SENTENCES = st.lists(st.sampled_from(MIXED.split()), max_size=30).map(" ".join)
 """Ordinary words, small words and words that speak to a router, side by side."""
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
