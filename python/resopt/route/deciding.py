@@ -10,7 +10,7 @@ from resopt._core import Cuts, RouteModel
 from resopt.route.choice import barred, nearest
 from resopt.route.money import Costs, Spending
 from resopt.route.needs import answer_limit, needs_of, prompt_tokens
-from resopt.route.sessions import Session, Sessions, is_continued, session_key
+from resopt.route.sessions import Session, Sessions, session_keys
 from resopt.route.tier import RoutePolicy, default_shares, shares_of
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ class Desk:
         choice.place, moved = nearest(self.tiers, choice.place, out, self.health)
         choice.notes.extend(moved)
         choice.free = choice.free and not moved  # what the cuts did not choose they need not make up for
-        self._keep_warm(choice, session, limit, out)
+        if request is not None:  # a text alone brings no conversation along that could be cached
+            self._keep_warm(choice, session, limit, out)
         choice.cost = self.costs.expected(self.tiers[choice.place], choice.prompt, limit)
         choice.free = choice.free and wishes.is_plain
         if self.model.mix:
@@ -139,12 +140,8 @@ class Desk:
 
     def _session(self, request: Request | None, wishes: Wishes, choice: Choice) -> Session | None:
         """What is known of the conversation that a request continues."""
-        if request is None:
-            return None
-        choice.session = session_key(request, wishes.session)
-        if choice.session is None or not (wishes.session is not None or is_continued(request)):
-            return None
-        return self.sessions.get(choice.session)
+        known, choice.session = session_keys(request, wishes.session)
+        return None if known is None else self.sessions.get(known)
 
     def _by_score(self, choice: Choice, wishes: Wishes, session: Session | None) -> None:
         if self.spending is not None:

@@ -113,7 +113,7 @@ class ModelRouter:
         """
         desk = self._desk
         plain = type(query) is str and not wishes and self._plain and not desk.dropped
-        if plain and current.get() is NO_WISHES and self.health.is_clear:
+        if plain and current.get() is NO_WISHES and not self.health.any_resting:
             return self._models[desk.cuts.decide(desk.model, query, desk.middle)]
         return self.route(query, **wishes).model
 
