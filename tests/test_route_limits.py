@@ -61,6 +61,14 @@ def test_attempts_and_deadline_hold_in_the_pipeline(options, wishes, asked):
             assert models.asked == asked
 
 
+def test_a_router_knows_what_was_asked_beside_what_was_decided():
+    stage = cascade()
+    with Optimizer(Models([0.0], good=("m2",)), prices=PRICES, stages=[stage]) as optimizer:
+        assert optimizer.complete("Tell me of tea.", model="m3").text
+    assert stage.router.distribution == {"a": 1, "b": 0, "c": 0}
+    assert stage.router.answered == {"a": 1, "b": 1, "c": 0}
+
+
 @pytest.mark.anyio
 async def test_a_judge_that_hangs_is_cut_off_at_the_deadline():
     async def hanging(question, answer, context):

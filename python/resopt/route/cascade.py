@@ -14,7 +14,7 @@ from resopt.route.checks import STANDARD, Check
 from resopt.route.climb import Climb
 from resopt.route.complexity import check_text
 from resopt.route.router import ModelRouter
-from resopt.route.tier import Tier, is_dollars, is_seconds, is_share
+from resopt.route.tier import Tier, is_dollars, is_seconds, is_share, several
 from resopt.route.verdict import Examiner
 from resopt.route.wishes import current, routing
 from resopt.stage import Prepared, Weighed
@@ -112,10 +112,12 @@ class CostAwareRouter:
         self.quality_threshold = quality_threshold
         if router is not None and (tiers is not None or prices is not None or provider is not None or gates):
             raise ConfigurationError("give a router, or tiers with prices, provider and gates, not both")
+        if router is not None and not isinstance(router, ModelRouter):
+            raise ConfigurationError(f"router must be a ModelRouter or None, not {type(router).__name__}")
         if router is None:
-            router = ModelRouter(tiers or TIERS, prices=prices, provider=provider, gates=gates)
+            router = ModelRouter(TIERS if tiers is None else tiers, prices=prices, provider=provider, gates=gates)
         self.router = router
-        checks = STANDARD if checks is None else tuple(checks)
+        checks = STANDARD if checks is None else several("checks", checks)
         for check in checks:
             if not isinstance(check, Check):
                 raise ConfigurationError(f"checks must be Check(name, takes, test), not {type(check).__name__}")
