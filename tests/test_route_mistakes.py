@@ -1,5 +1,8 @@
 """Mistakes in a router's and a cascade's settings: one clear error each, at once."""
 
+import hashlib
+
+import msgspec
 import pytest
 
 from resopt import ConfigurationError, CostAwareRouter, ModelRouter, RoutePolicy, Tier, routing
@@ -46,3 +49,15 @@ def test_a_mistake_is_one_clear_error(mistake, why):
 def test_an_error_of_the_rows_own_is_not_ours():
     with pytest.raises(ZeroDivisionError):
         ModelRouter(TIERS).fit(1 / 0 for _ in range(3))
+
+
+def test_a_saved_count_below_nothing_is_a_cold_start(tmp_path):
+    path = tmp_path / "route.bin"
+    ModelRouter(TIERS).save(path)
+    content = path.read_bytes()[:-16]
+    magic = content[: content.index(b"\x02") + 1]
+    state = msgspec.msgpack.decode(content[len(magic) :])
+    content = magic + msgspec.msgpack.encode({**state, "counted": -5})
+    path.write_bytes(content + hashlib.blake2b(content, digest_size=16).digest())
+    with pytest.warns(RuntimeWarning, match="starts cold"):
+        assert not ModelRouter(TIERS).load(path)

@@ -7,7 +7,7 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -30,7 +30,7 @@ class State(msgspec.Struct, frozen=True):
     model: bytes
     steps: list[float]
     excess: list[float]
-    counted: int
+    counted: Annotated[int, msgspec.Meta(ge=0)]
     dropped: dict[int, str]
 
 
