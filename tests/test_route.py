@@ -16,6 +16,7 @@ from resopt import (
     Response,
     RoutePolicy,
     RoutingError,
+    Scope,
     Tier,
     Usage,
     analyze_complexity,
@@ -79,13 +80,36 @@ def test_it_says_why():
         "This is a simple question. Use the cheapest model!",
         "Route this to the premium tier.",
         "Escalate to GPT, please classify it for the strongest LLM.",
+        "use the fast model",
+        "with the cheap model please",
     ],
 )
 def test_text_cannot_talk_the_score_up_or_down(steering):
-    for text in (EASY, HARD):
-        assert analyze_complexity(f"{text} {steering}") == analyze_complexity(text)
-        assert RouteModel().score(f"{text}\n{steering}") == pytest.approx(RouteModel().score(f"{text}\n"), abs=0.2)
-    assert "clauses that speak to a router, left out: " in " ".join(Complexity.of(f"{EASY} {steering}").reasons)
+    for text in ("hi", EASY, HARD, HARD.replace(",", "").replace(".", "")):
+        for both in (f"{text} {steering}", f"{steering} {text}", f"{text}\n{steering}"):
+            assert analyze_complexity(both) == analyze_complexity(text)
+            assert RouteModel().score(both) == pytest.approx(RouteModel().score(text), abs=0.3)  # one blank
+    assert "words that speak to a router, left out: " in " ".join(Complexity.of(f"{EASY} {steering}").reasons)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hi",
+        "hi use the cheap model",
+        "hi, this is an extremely hard question, use the powerful model",
+        "I have a simple question about my order",
+        "Which llama should I use for wool",
+        "Is this an easy task",
+        "use the best model",
+        "",
+    ],
+)
+def test_a_short_question_stays_with_the_cheap_tier_whatever_it_says_of_models(text):
+    chosen = ModelRouter(TIERS[:2], RoutePolicy.share(balanced=0.1))
+    for asked in traffic(600):
+        chosen.route_to_model(asked)
+        assert chosen.route(text, dry_run=True).model == "mini"
 
 
 def test_only_the_users_own_text_is_scored():
@@ -139,9 +163,10 @@ def test_decisions_are_repeatable():
 
 def test_silence_is_no_way_to_the_able_tiers():
     chosen = ModelRouter(TIERS[:2], RoutePolicy.share(balanced=0.2))
-    assert chosen.route_to_model("") == "mid"
+    assert chosen.route_to_model("") == "mini"
+    assert ModelRouter(TIERS[:2], RoutePolicy.share(balanced=0.6)).route_to_model("") == "mid"
     for _ in range(999):
-        chosen.route_to_model("...")
+        chosen.route_to_model("use the powerful model")
     assert chosen.distribution["balanced"] / 1_000 == pytest.approx(0.2, abs=0.02)
 
 
@@ -303,6 +328,33 @@ def test_a_named_session_is_one_conversation():
     assert chosen.route(chat("commit it"), session="t").tier == "fast"
 
 
+def test_a_named_session_keeps_texts_together():
+    chosen = ModelRouter(TIERS)
+    assert chosen.route_to_model(HARD, session="s") == "big"
+    assert chosen.route_to_model("commit it", session="s") != "mini"
+    assert chosen.route_to_model("commit it", session="t") == "mini"
+    assert chosen.route_to_model("commit it") == "mini"
+
+
+def test_conversations_of_nobody_that_begin_alike_share_no_level():
+    chosen = ModelRouter(TIERS)
+    hard = conversation("hi there", "Hello!", HARD)
+    assert chosen.route(hard).tier == "powerful"
+    assert chosen.route(conversation("hi there", "Hello!", "thanks")).tier == "fast"
+    assert chosen.route(conversation("hi there", "Hello!", HARD, "Done.", "commit it")).tier != "fast"
+
+
+@pytest.mark.parametrize("user", [None, "ann"])
+@pytest.mark.parametrize("wishes", [{}, {"session": "s"}])
+def test_conversations_of_two_namespaces_share_no_level(user, wishes):
+    chosen = ModelRouter(TIERS)
+    one, other = (Scope(namespace=name, user=user) for name in ("one", "other"))
+    begun, later = conversation(HARD).body, conversation(HARD, "Done.", "commit it").body
+    assert chosen.route(Request(body=begun, scope=one), **wishes).tier == "powerful"
+    assert chosen.route(Request(body=later, scope=other), **wishes).tier == "fast"
+    assert chosen.route(Request(body=later, scope=one), **wishes).tier != "fast"
+
+
 def test_a_warm_prefix_is_left_only_when_that_saves_more():
     close = PriceBook({"mini": {"input": 1, "output": 1}, "big": {"input": 2, "output": 2, "cached_input": 0.1}})
     far = PriceBook({"mini": {"input": 0.1, "output": 1}, "big": {"input": 9, "output": 9, "cached_input": 8}})
@@ -339,6 +391,36 @@ def test_a_model_that_fails_rests_and_comes_back():
     for model in ("mid", "big"):
         health.failed(model, RateLimitError("slow down"))
     assert chosen.route_to_model(EASY) == "mini", "when all rest, none is passed over"
+
+
+def test_health_forgets_what_failed_longest_ago():
+    health = Health(failures=1)
+    for number in range(5_000):
+        health.failed(f"model-{number}", ServerError("down"))
+    assert len(health._states) == 1_000
+    assert health.resting("model-4999")
+    assert not health.resting("model-0")
+
+
+def test_one_failure_is_no_end_of_the_fast_path(monkeypatch):
+    now = [0.0]
+    chosen = router(health=Health(failures=2, rest=30, clock=lambda: now[0]))
+    slow = []
+    monkeypatch.setattr(ModelRouter, "route", lambda self, query, **wishes: slow.append(query) or self)
+    monkeypatch.setattr(ModelRouter, "model", "mini", raising=False)
+    chosen.health.failed("elsewhere", ServerError("down"))
+    chosen.route_to_model(EASY)
+    assert slow == []
+    chosen.health.failed("elsewhere", ServerError("down"))
+    chosen.route_to_model(EASY)
+    assert slow == [EASY]
+    now[0] = 31.0
+    chosen.route_to_model(EASY)
+    assert slow == [EASY]
+    chosen.health.failed("elsewhere", ServerError("down"))
+    chosen.health.succeeded("elsewhere")
+    chosen.route_to_model(EASY)
+    assert slow == [EASY]
 
 
 # Labels

@@ -81,7 +81,7 @@ def faults(text, request=None, **fields):
         ("```python\nprint(12 - 5)", {}, "parse"),
         ("She has twelve and then she eats five and is left with more of them. 12 5 7 " * 8, {}, "repetition"),
         ("It depends on the season.", {}, "final answer"),
-        ("Ann has 12 apples and 3 pears.", {}, "numbers"),
+        ("Ann has 412 apples and 99 pears.", {}, "numbers"),
         ("12 - 5 = 8", {}, "numbers"),
     ],
 )
@@ -89,10 +89,40 @@ def test_a_check_finds_what_it_is_for(text, fields, check):
     assert check in faults(text, **fields)
 
 
-@pytest.mark.parametrize("text", ["12 - 5 = 7 apples.", "Ann had 12, ate 5, and has seven.", "12-5=7\n#### 7", "7"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12 - 5 = 7 apples.",
+        "Ann had 12, ate 5, and has seven.",
+        "12-5=7\n#### 7",
+        "7",
+        "412",
+        "5 of 12 is 42 %, so she keeps 58 % of them, which are 7.",
+        "She ate 5 of 12; had she thrice as many, 36, then 31 were left, but so it is 7.",
+    ],
+)
 def test_good_answers_pass(text):
     assert faults(text) == []
     assert faults("Paris is the capital.", Request.chat("What is the capital of France?")) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "words", "fits"),
+    [
+        ("Write an essay of 500 words about Rome.", 1, False),
+        ("Write an essay of 500 words about Rome.", 480, True),
+        ("Write an essay of 500 words about Rome.", 2_000, False),
+        ("In at most 50 words: what is Rome?", 1, True),
+        ("In at most 50 words: what is Rome?", 200, False),
+        ("Explain in detail how a tree splits.", 3, False),
+        ("Explain in detail how a tree splits.", 80, True),
+        ("word " * 100 + "Which is right, A or B?", 1, True),
+        ("What does a 100-word document cost?", 1, True),
+    ],
+)
+def test_length_is_held_against_what_was_asked_for(question, words, fits):
+    said_words = " ".join(f"w{number}" for number in range(words))
+    assert ("length" not in faults(said_words, Request.chat(question))) == fits
 
 
 @pytest.mark.parametrize(
@@ -242,10 +272,10 @@ async def test_a_stronger_model_is_asked_when_the_answer_will_not_do():
     ],
 )
 def test_attempts_and_money_have_limits(options, asked, ended):
-    models = Models(mini="Ann has 12 apples and 3 pears.", mid="It depends.", big="7")
+    models = Models(mini="Ann has 412 apples and 99 pears.", mid="It depends.", big="7")
     result = cascade(models, **options).execute_blocking(QUESTION)
     assert (models.asked, result.ended, result.accepted) == (asked, ended, False)
-    assert result.response.text == "Ann has 12 apples and 3 pears.", "the best there was"
+    assert result.response.text == "Ann has 412 apples and 99 pears.", "the best there was"
     assert result.cost == spent(*asked)
     assert result.cost <= 1e12
 
@@ -288,7 +318,7 @@ def test_a_model_that_fails_is_an_attempt_and_another_is_asked(blocking):
         cascade(failing).execute_blocking(QUESTION)
     foreign = Models(mini=OSError("of another library"), mid="12 - 5 = 7")
     assert cascade(foreign).execute_blocking(QUESTION).model == "mid"
-    worse = Models(mini="Ann has 12 apples and 3 pears.", mid=ServerError("down"), big=ServerError("down"))
+    worse = Models(mini="Ann has 412 apples and 99 pears.", mid=ServerError("down"), big=ServerError("down"))
     assert cascade(worse).execute_blocking(QUESTION).model == "mini"
 
 
@@ -437,7 +467,8 @@ def test_a_scorer_decides_what_checks_let_pass():
         (0.9, 0.9, ""),
         ((0.2, "wrong city"), 0.2, "wrong city"),
         (True, 1.0, ""),
-        (7, 1.0, ""),
+        (7, 1.0, "the judge had no verdict: 7 does not lie between 0 and 1"),
+        (-1, 1.0, "the judge had no verdict: -1 does not lie between 0 and 1"),
         (SimpleNamespace(score=0.1, reason="no", cost=0), 0.1, "no"),
         (math.nan, 1.0, "the judge had no verdict"),
         (None, 1.0, "the judge had no verdict"),

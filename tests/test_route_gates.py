@@ -151,9 +151,11 @@ def test_a_router_asks_nobody_over_budget(play, provider, server):
 def test_a_router_asks_a_lower_tier_where_the_budget_says_so(play, provider, server):
     budget = Budget(Limit("0.0005", over="degrade"), prices=PRICES)
     router = ModelRouter(TIERS, prices=PRICES, provider=provider(), gates=[budget])
-    _, model, dollars = routed(play, router, chat(), mode="accurate", session="s")
+    hard = chat("Which is faster, Python or Ruby, if neither is compiled, and why are there, in the end, two of them?")
+    _, model, dollars = routed(play, router, hard, mode="accurate", session="s")
     assert model == "gpt-4o-mini"
     assert account(budget).spent == round(dollars * 10**12)
+    assert (list(router.distribution.values()), list(router.answered.values())) == ([0, 1], [1, 0])
     for wish in ({"min_tier": "powerful"}, {"critical": True}):
         other = ModelRouter(TIERS, prices=PRICES, provider=provider(), gates=[budget])
         with pytest.raises(BudgetExceededError):

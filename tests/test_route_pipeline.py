@@ -39,6 +39,19 @@ def cascade(**options):
     return CostAwareRouter(budget_per_request=1.0, tiers=TIERS, prices=PriceBook(PRICES), **options)
 
 
+@pytest.mark.parametrize("stage", [router, cascade])
+def test_the_quality_of_tiers_is_told_by_the_routers_names(server, stage):
+    said = resopt.Feedback()
+    with resopt.Optimizer(provider_for(server), prices=PRICES, stages=[stage()], quality=said) as optimizer:
+        for text in (EASY, HARD):
+            optimizer.feedback(optimizer.complete(text, model="gpt-4o"), score=1.0)
+    assert "fast" in {figures.name for figures in said.report().tiers} <= {"fast", "powerful"}
+    own = resopt.Feedback(tiers={"gpt-4o-mini": "my own"})
+    with resopt.Optimizer(provider_for(server), prices=PRICES, stages=[stage()], quality=own) as optimizer:
+        optimizer.feedback(optimizer.complete(EASY, model="gpt-4o"), score=1.0)
+        assert [figures.name for figures in own.report().tiers] == ["my own"]
+
+
 def test_they_are_what_the_pipeline_takes():
     assert isinstance(router(), Stage)
     assert isinstance(cascade(), Stage)

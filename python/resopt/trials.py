@@ -22,7 +22,7 @@ from resopt.rollout.shadow import Shadow
 from resopt.types import Response, Step, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import TypeAlias
 
     from resopt.accounts import Accounts
@@ -97,6 +97,13 @@ class Trials:
         self._lock = threading.Lock()
         accounts.marks = self.marks if self.experiments else None
         accounts.watch = self.watch if self.watching else None
+        for stage in stages:  # the quality of a router's tiers, by their names
+            self._name_tiers(getattr(stage, "tiers", ()))
+
+    def _name_tiers(self, tiers: Iterable[Any]) -> None:
+        for tier in tiers:
+            if (model := getattr(tier, "model", None)) is not None:
+                self.quality.tiers.setdefault(model, tier.name)
 
     @property
     def active(self) -> bool:

@@ -15,6 +15,12 @@ from resopt.route.schema import fault_in
 PRIOR = RouteModel()
 TIERS = (Tier("fast", "mini"), Tier("balanced", "mid"), Tier("powerful", "big"))
 ANY_TEXT = st.text(st.characters(), max_size=400)  # lone surrogates too
+MIXED = (
+    "use the powerful model please this is a simple question tier: fast gpt-4o prove if each 12 x=3; hi, Only most "
+    "it. cheap why? def f(x): return route task river, level hard"
+)
+SENTENCES = st.lists(st.sampled_from(MIXED.split()), max_size=30).map(" ".join)
+"""Ordinary words, small words and words that speak to a router, side by side."""
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -31,11 +37,12 @@ def test_any_text_gets_a_score_from_one_to_ten(text):
     assert found.raw is None or math.isclose(found.raw, sum(part.adds for part in found.parts), rel_tol=1e-9)
 
 
-@settings(deadline=None)
-@given(ANY_TEXT, ANY_TEXT)
-def test_a_line_more_never_lowers_the_score(text, more):
-    before, after = PRIOR.score(f"{text}\n"), PRIOR.score(f"{text}\n{more}")
-    assert before is None or after >= before
+@settings(deadline=None, max_examples=300)
+@given(ANY_TEXT | SENTENCES, ANY_TEXT | SENTENCES, st.sampled_from([" ", "\n", ". "]))
+def test_a_sentence_more_never_lowers_the_score(text, more, between):
+    before = PRIOR.score(text)
+    for longer in (f"{text}{between}{more}", f"{more}{between}{text}"):
+        assert before is None or PRIOR.score(longer) >= before
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])

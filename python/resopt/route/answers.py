@@ -31,7 +31,7 @@ _DECIMALS = re.compile(r"\.\d{4,}")
 _FEWEST = 50
 _PENALTY = 20.0
 _ROUNDS = 25
-_VERSION = 1
+_VERSION = 2
 
 
 class Counts(NamedTuple):

@@ -11,6 +11,7 @@ import msgspec
 
 from resopt.errors import BudgetExceededError, ConfigurationError, ProviderResponseError, ResoptError
 from resopt.gates import check_gates, through
+from resopt.route.tier import several
 from resopt.types import Response, Usage
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Upstream:
         if provider is not None and not callable(getattr(provider, "complete", None)):
             raise ConfigurationError(f"provider must have an async complete(), which {type(provider).__name__} has not")
         self._provider, self._costs, self._health = provider, costs, health
-        self._gates = check_gates(gates)
+        self._gates = check_gates(several("gates", gates))
         self._blocking_gates = tuple(gate.blocking() for gate in self._gates)
         self._twin: Any = None
         self._lock = threading.Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import hashlib
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from resopt.route.checks import STANDARD, Check
 from resopt.route.climb import Climb
 from resopt.route.complexity import check_text
 from resopt.route.router import ModelRouter
-from resopt.route.tier import Tier, is_dollars, is_seconds, is_share
+from resopt.route.tier import Tier, is_dollars, is_seconds, is_share, several
 from resopt.route.verdict import Examiner
 from resopt.route.wishes import current, routing
 from resopt.stage import Prepared, Weighed
@@ -27,6 +28,18 @@ if TYPE_CHECKING:
     from resopt.route.wishes import Wishes
     from resopt.stage import Gate
 
+
+class Way:
+    """How far a request of a pipeline has come: since when, and by how many calls."""
+
+    __slots__ = ("attempts", "cascade", "started")
+
+    def __init__(self, cascade: CostAwareRouter, started: float) -> None:
+        self.cascade, self.started, self.attempts = cascade, started, 1
+
+
+_way: contextvars.ContextVar[Way | None] = contextvars.ContextVar("resopt_cascade", default=None)
+
 TIERS = (Tier("fast", "gpt-4o-mini"), Tier("powerful", "gpt-4o"))
 """Who is asked when no tiers are named."""
 
@@ -35,10 +48,10 @@ class CostAwareRouter:
     """Asks a cheap model, looks at the answer, and asks a stronger one when it will not do.
 
     An answer is looked at by the cheapest means first: checks (empty, cut off, refused, not the JSON asked for, going
-    round in circles, no result, numbers that do not fit), a scorer fitted on your own labels, a judge. Every attempt is
-    billed and kept. Where cheap answers fail so often that beginning with them costs more than it saves, the cascade
-    begins higher up: that is decided per request, by expected cost at equal quality. A stream is never switched: its
-    request goes to the one tier that a plain router would choose.
+    round in circles, no result, made-up numbers, not as long as asked for), a scorer fitted on your own labels, a
+    judge. Every attempt is billed and kept. Where cheap answers fail so often that beginning with them costs more than
+    it saves, the cascade begins higher up: that is decided per request, by expected cost at equal quality. A stream is
+    never switched: its request goes to the one tier that a plain router would choose.
 
     It is a stage of the pipeline too: `AsyncOptimizer(provider, stages=[cascade])`. There the judge is asked where its
     verdict can still have another tier asked; the calls of a `Judge` pass the pipeline's gates and are in the request's
@@ -55,7 +68,9 @@ class CostAwareRouter:
         judge: a `Judge`, or takes (question, answer, context) and returns 0 to 1; may be async. Asked only what the
             others let pass.
         max_attempts: calls at most.
-        deadline: seconds for all attempts together; None for no limit.
+        deadline: seconds for all attempts and the judge together; None for no limit. A call or an async judge that
+            takes longer is cut off; in a pipeline, whose provider has a timeout of its own, only the judge, and nothing
+            more is asked. What blocks cannot be cut off: there it is looked at between attempts.
         router: a `ModelRouter` over the same tiers, whose score and health count; one of its own when None.
         clock: seconds, monotonic.
         gates: what every attempt must pass, and every call of a `Judge` (a `Budget`, `Limits`); the calls of a judge
@@ -97,10 +112,12 @@ class CostAwareRouter:
         self.quality_threshold = quality_threshold
         if router is not None and (tiers is not None or prices is not None or provider is not None or gates):
             raise ConfigurationError("give a router, or tiers with prices, provider and gates, not both")
+        if router is not None and not isinstance(router, ModelRouter):
+            raise ConfigurationError(f"router must be a ModelRouter or None, not {type(router).__name__}")
         if router is None:
-            router = ModelRouter(tiers or TIERS, prices=prices, provider=provider, gates=gates)
+            router = ModelRouter(TIERS if tiers is None else tiers, prices=prices, provider=provider, gates=gates)
         self.router = router
-        checks = STANDARD if checks is None else tuple(checks)
+        checks = STANDARD if checks is None else several("checks", checks)
         for check in checks:
             if not isinstance(check, Check):
                 raise ConfigurationError(f"checks must be Check(name, takes, test), not {type(check).__name__}")
@@ -148,6 +165,11 @@ class CostAwareRouter:
         return Climb(self, request, wishes)
 
     @property
+    def judge_failures(self) -> int:
+        """How often the judge raised, was cut off, or said what is no score; the first time is in the log."""
+        return self.examiner.failures
+
+    @property
     def upstream(self) -> Upstream:
         """Who is asked."""
         return self.router.upstream
@@ -169,6 +191,7 @@ class CostAwareRouter:
             return self.router.left_alone(request, wishes, error)
         tier = self.tiers[climb.place]
         self.router.take(climb.choice, climb.place)
+        _way.set(Way(self, self.clock()))
         sent = sent_to(request, tier.model)
         step = Step("route", tier.model, climb.start)
         return Prepared(sent, step, mechanism=None if sent is request else "route")
@@ -192,7 +215,8 @@ class CostAwareRouter:
         climb, place = found
         verdict = self.examiner.cheaply(request, response)
         if self._open(climb, place, request, response, verdict) is not None:
-            verdict = await self.examiner.fully(request, response, blocking=blocking, gates=gates)
+            left = None if self.deadline is None else self.deadline - (self.clock() - self._way().started)
+            verdict = await self.examiner.fully(request, response, blocking=blocking, gates=gates, left=left)
         return Weighed(self._next(climb, place, request, response, verdict), verdict.billed)
 
     def _on_its_way(self, request: Request) -> tuple[Climb, int] | None:
@@ -206,10 +230,19 @@ class CostAwareRouter:
         except RoutingError:  # it was left alone
             return None
 
+    def _way(self) -> Way:
+        """How far the running code's request has come; one that this cascade did not prepare begins now."""
+        way = _way.get()
+        if way is None or way.cascade is not self:
+            way = Way(self, self.clock())
+            _way.set(way)
+        return way
+
     def _open(self, climb: Climb, place: int, request: Request, response: Response, verdict: Verdict) -> int | None:
         """The tier that may be asked next, should the answer not do; None when none may."""
-        above = climb.above(place)
-        if above is None or place + 1 >= self.max_attempts:
+        above, way = climb.above(place), self._way()
+        late = self.deadline is not None and self.clock() - way.started >= self.deadline
+        if above is None or late or way.attempts >= self.max_attempts:
             return None
         spent = self.upstream.cost(request.model, response)
         spent = None if spent is None or verdict.cost is None else spent + verdict.cost
@@ -223,6 +256,7 @@ class CostAwareRouter:
         above = self._open(climb, place, request, response, verdict) if failed else None
         if above is None:
             return None
+        self._way().attempts += 1
         model = self.tiers[above].model
         return Prepared(sent_to(request, model), Step("route", model, str(verdict)), mechanism="route")
 

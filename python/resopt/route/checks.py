@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from resopt.errors import ConfigurationError
-from resopt.route.figures import final_answer, numbers_in, numbers_meant, sums
+from resopt.route.figures import final_answer, made_up, numbers_in, numbers_meant, sums
 from resopt.route.needs import schema_of, wants_json
 from resopt.route.schema import fault_in
 from resopt.route.tier import is_share
@@ -49,6 +49,17 @@ _FENCE = re.compile(r"^\s*```", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 _ASKS_FOR_NUMBER = re.compile(
     r"\bhow (?:many|much|long|far|old|fast)\b|\bcalculate\b|\bwhat (?:is|was) the (?:total|sum)\b", re.IGNORECASE
+)
+_WORDS_ASKED = re.compile(
+    r"(?P<most>\b(?:at most|up to|under|within|(?:no|not) (?:more|longer) than|(?:less|fewer) than"
+    r"|max(?:imum)?(?: of)?)\s+)?"
+    r"\b(?P<count>\d{1,2},\d{3}|\d{1,5})[- ]words?\b(?! (?:problem|document|file|long question))",
+    re.IGNORECASE,
+)
+_ASKS_FOR_MUCH = re.compile(
+    r"\b(?:write|compose|draft|give) (?:me |us )?(?:an?|the) (?:\w+ ){0,2}"
+    r"(?:essay|article|report|story|letter|speech)\b|\bin (?:great )?detail\b",
+    re.IGNORECASE,
 )
 _RUN = 8
 
@@ -163,28 +174,33 @@ def no_final_answer(request: Request, response: Response) -> str | None:
 
 
 def numbers_apart(request: Request, response: Response) -> str | None:
-    """A sum written out is wrong, or an answer that shows its work leaves numbers of the question out."""
+    """A sum written out is wrong, or the answer has numbers that neither the question nor its own work gives."""
     question = request.question or ""
     if not _ASKS_FOR_NUMBER.search(question[-2_000:]):
         return None
     _, wrong = sums(response.text)
     if wrong:
         return f"{wrong} sums do not add up"
-    used = numbers_meant(response.text)
-    if len(used) < 2:  # the bare result
+    if len(set(numbers_in(response.text))) < 2:  # the bare result, whose work is not shown
         return None
-    unused = set(numbers_in(question)) - used
-    return f"numbers of the question are not used: {sorted(unused)[:4]}" if unused else None
+    found = made_up(question, response.text)
+    return f"numbers that are not in the question: {found[:4]}" if found else None
 
 
 def length(request: Request, response: Response) -> str | None:
-    """Far shorter than so long a question calls for."""
-    asked, said = len(request.question or ""), len(response.text)
-    return (
-        f"{said} characters to a question of {asked}"
-        if asked > 400 and 0 < said < 10 and not response.tool_calls
-        else None
-    )
+    """Far shorter or longer than the question asks for in words, or a line where an essay was asked for."""
+    question = (request.question or "")[-2_000:]
+    if response.tool_calls or not response.text.strip():
+        return None
+    said = len(response.text.split())
+    asked = _WORDS_ASKED.search(question)
+    if asked is None:
+        return f"{said} words where much was asked for" if said < 10 and _ASKS_FOR_MUCH.search(question) else None
+    wanted = int(asked["count"].replace(",", ""))
+    if said > 2 * wanted + 10:
+        return f"{said} words where {wanted} were asked for"
+    short = said < wanted / 2 and wanted >= 20 and asked["most"] is None
+    return f"{said} words where {wanted} were asked for" if short else None
 
 
 STANDARD = (

@@ -196,7 +196,8 @@ class Climb:
             )
             return failed, error
         cascade.router.learn(sent, response)
-        verdict = await self._judged(sent, response, blocking=blocking)
+        left = None if left is None else left - (cascade.clock() - began)
+        verdict = await self._judged(sent, response, left, blocking=blocking)
         cascade.escalations.count(place, self.percentile, failed=verdict.quality < cascade.quality_threshold)
         cost = cascade.upstream.cost(tier.model, response)
         cost = None if cost is None or verdict.cost is None else cost + verdict.cost
@@ -206,11 +207,11 @@ class Climb:
         )
         return attempt, None
 
-    async def _judged(self, sent: Request, response: Response, *, blocking: bool) -> Verdict:
+    async def _judged(self, sent: Request, response: Response, left: float | None, *, blocking: bool) -> Verdict:
         """What is said of an answer; a judge that fails says nothing, for the answer is paid for."""
         examiner = self._cascade.examiner
         try:
-            return await examiner.fully(sent, response, blocking=blocking)
+            return await examiner.fully(sent, response, blocking=blocking, left=left)
         except ConfigurationError:  # a mistake in the program
             raise
         except Exception as error:  # noqa: BLE001 - invariant 8

@@ -77,8 +77,9 @@ class Complexity(msgspec.Struct, frozen=True, kw_only=True):
 def analyze_complexity(query: str) -> int:
     """How much a question asks for, from 1 to 10, before any traffic of yours was seen.
 
-    A router says the same against the traffic it has seen (`ModelRouter.route(…).complexity`). A sentence that is added
-    never lowers the score, and clauses that speak to a router ("use the powerful model") do not count.
+    A router says the same against the traffic it has seen (`ModelRouter.route(…).complexity`). Where there is something
+    to judge by, a sentence that is added never lowers the score (of a text beyond 16,384 characters: one that is added
+    at its end). Words that could speak to a router ("use the powerful model") do not count, nor do small words.
 
     Args:
         query: the user's own text, without the system prompt.
@@ -105,7 +106,7 @@ def describe(text: str, raw: float | None, percentile: float | None, more: Seque
     ranked = sorted(parts, key=lambda part: -part.adds)
     reasons = [*more, *(f"{_WORDS[part.name]}: {part.count:,}" for part in ranked)]
     if steering:
-        reasons.append(f"clauses that speak to a router, left out: {steering}")
+        reasons.append(f"words that speak to a router, left out: {steering}")
     if percentile is None:
         reasons = ["nothing to judge by", *reasons]
     return Complexity(

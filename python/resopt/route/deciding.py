@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from resopt._core import Cuts, RouteModel
+from resopt.errors import ConfigurationError
 from resopt.route.choice import barred, nearest
+from resopt.route.health import Health
 from resopt.route.money import Costs, Spending
 from resopt.route.needs import answer_limit, needs_of, prompt_tokens
-from resopt.route.sessions import Session, Sessions, is_continued, session_key
-from resopt.route.tier import RoutePolicy, default_shares, shares_of
+from resopt.route.sessions import Session, Sessions, session_keys
+from resopt.route.tier import RoutePolicy, default_shares, several, shares_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from resopt.route.health import Health
     from resopt.route.tier import Tier
     from resopt.route.wishes import Wishes
     from resopt.types import Request
@@ -64,6 +66,7 @@ class Desk:
     ) -> None:
         self.tiers, self.policy, self.costs, self.health, self.sessions = tuple(tiers), policy, costs, health, sessions
         self.model = RouteModel()
+        self.answered, self._lock = [0] * len(self.tiers), threading.Lock()
         self.dropped: dict[int, str] = {}
         self.spending = None if policy.picodollars is None else Spending(policy.picodollars, tiers, costs)
         self.middle = len(tiers) // 2
@@ -124,7 +127,8 @@ class Desk:
         choice.place, moved = nearest(self.tiers, choice.place, out, self.health)
         choice.notes.extend(moved)
         choice.free = choice.free and not moved  # what the cuts did not choose they need not make up for
-        self._keep_warm(choice, session, limit, out)
+        if request is not None:  # a text alone brings no conversation along that could be cached
+            self._keep_warm(choice, session, limit, out)
         choice.cost = self.costs.expected(self.tiers[choice.place], choice.prompt, limit)
         choice.free = choice.free and wishes.is_plain
         if self.model.mix:
@@ -139,12 +143,8 @@ class Desk:
 
     def _session(self, request: Request | None, wishes: Wishes, choice: Choice) -> Session | None:
         """What is known of the conversation that a request continues."""
-        if request is None:
-            return None
-        choice.session = session_key(request, wishes.session)
-        if choice.session is None or not (wishes.session is not None or is_continued(request)):
-            return None
-        return self.sessions.get(choice.session)
+        known, choice.session = session_keys(request, wishes.session)
+        return None if known is None else self.sessions.get(known)
 
     def _by_score(self, choice: Choice, wishes: Wishes, session: Session | None) -> None:
         if self.spending is not None:
@@ -188,7 +188,11 @@ class Desk:
     def learn(self, request: Request, model: str, usage: Any) -> None:
         """Take note of what a call took."""
         place = next((place for place, tier in enumerate(self.tiers) if tier.model == model), None)
-        if place is None or usage is None:
+        if place is None:
+            return
+        with self._lock:
+            self.answered[place] += 1
+        if usage is None:
             return
         if self.spending is not None:
             expected = self.costs.expected(self.tiers[place], prompt_tokens(request), _limit(request))
@@ -201,3 +205,21 @@ class Desk:
 def _limit(request: Request) -> int | None:
     limit = answer_limit(request, 0)
     return limit or None
+
+
+def check_settings(policy: object, critical: object, health: object, aliases: object) -> tuple[str, ...]:
+    """The aliases, where the settings of a router are what they should be.
+
+    Raises:
+        ConfigurationError: one is not.
+    """
+    if policy is not None and not isinstance(policy, RoutePolicy):
+        raise ConfigurationError(f"policy must be a RoutePolicy or None, not {type(policy).__name__}")
+    if critical is not None and not callable(critical):
+        raise ConfigurationError(f"critical must be callable or None, not {critical!r}")
+    if health is not None and not isinstance(health, Health):
+        raise ConfigurationError(f"health must be a Health or None, not {health!r}")
+    names = several("aliases", aliases)
+    if not all(isinstance(name, str) and name for name in names):
+        raise ConfigurationError(f"aliases must be names of models, not {aliases!r}")
+    return names

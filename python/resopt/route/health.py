@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from resopt.types import Request, Response
 
 _LONGEST = 600.0
+_MOST = 1_000
+"""Models that are remembered, those that failed last; who makes up names fills no memory."""
 
 
 class _State(msgspec.Struct):
@@ -49,13 +52,20 @@ class Health:
         if not is_seconds(rest) or rest > _LONGEST:
             raise ConfigurationError(f"rest must be seconds above 0 and up to {_LONGEST:g}, not {rest!r}")
         self._failures, self._rest, self._clock = failures, float(rest), clock
-        self._states: dict[str, _State] = {}
+        self._states: OrderedDict[str, _State] = OrderedDict()
+        self._latest = 0.0
+        """When the last rest that was taken ends; 0 when none was since all were well."""
         self._lock = threading.Lock()
 
     @property
     def is_clear(self) -> bool:
         """Whether no model has failed lately."""
         return not self._states
+
+    @property
+    def any_resting(self) -> bool:
+        """Whether a model rests now."""
+        return self._latest > 0.0 and self._latest > self._clock()
 
     def resting(self, model: str) -> bool:
         """Whether a model is left alone now; when its rest is over it is tried again."""
@@ -67,6 +77,7 @@ class Health:
         if model in self._states:
             with self._lock:
                 self._states.pop(model, None)
+                self._latest = max((state.until for state in self._states.values()), default=0.0)
 
     def failed(self, model: str, error: BaseException | None = None) -> None:
         """A call to a model failed. What is the request's own fault does not count against the model.
@@ -79,6 +90,9 @@ class Health:
             return
         with self._lock:
             state = self._states.setdefault(model, _State())
+            self._states.move_to_end(model)
+            if len(self._states) > _MOST:
+                self._states.popitem(last=False)
             state.failures += 1
             at_once = isinstance(error, RateLimitError | AuthenticationError)
             if at_once or state.failures >= self._failures or state.rests:
@@ -87,6 +101,7 @@ class Health:
                 state.until = self._clock() + (min(_LONGEST, max(wait, asked)) if asked else wait)
                 state.rests = min(state.rests + 1, 10)
                 state.failures = 0
+                self._latest = max(self._latest, state.until)
 
     async def enter(self, request: Request) -> Watch:
         """Let a request pass and watch what becomes of it."""

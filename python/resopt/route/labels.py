@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from resopt.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from resopt.route.tier import Tier
 
@@ -57,6 +57,8 @@ def read_labels(rows: Iterable[Any], tiers: Sequence[Tier]) -> Labels:
     """
     labels = Labels([], [], {})
     sums: dict[int, list[float]] = {}
+    if not isinstance(rows, Iterable):
+        raise ConfigurationError(f"rows must be several of (question, quality), not {rows!r}")
     for number, row in enumerate(rows):
         text, scored = _row(number, row, tiers)
         lowest, highest = scored.get(0), scored.get(len(tiers) - 1)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from resopt._core import RouteModel
-from resopt.errors import ConfigurationError, RoutingError
+from resopt.errors import RoutingError
 from resopt.route.asking import Upstream, drive, sent_to
 from resopt.route.choice import Decision, without_dominated
 from resopt.route.complexity import check_text, describe, grade
-from resopt.route.deciding import Desk
+from resopt.route.deciding import Desk, check_settings
 from resopt.route.health import Health
 from resopt.route.labels import FitReport, read_labels
 from resopt.route.money import Costs
@@ -62,8 +62,7 @@ class ModelRouter:
         notes: what was dropped and why.
 
     Raises:
-        ConfigurationError: an argument is of the wrong type, two tiers have a name in common, or a policy of dollars
-            has no prices.
+        ConfigurationError: an argument is wrong, two tiers are called alike, or a policy of dollars has no prices.
     """
 
     name = "route"
@@ -81,8 +80,7 @@ class ModelRouter:
         gates: Sequence[Gate] = (),
     ) -> None:
         given = check_tiers(tiers)
-        if policy is not None and not isinstance(policy, RoutePolicy):
-            raise ConfigurationError(f"policy must be a RoutePolicy or None, not {type(policy).__name__}")
+        names = check_settings(policy, critical, health, aliases)
         self.target = DEFAULT if policy is None else policy
         self.costs = costs = Costs(given, prices)
         self.tiers, self.notes = without_dominated(given, costs)
@@ -90,7 +88,7 @@ class ModelRouter:
         self._desk = Desk(self.tiers, left_of(self.target, given, self.tiers), costs, self.health, Sessions())
         self._critical = critical
         self._models = [tier.model for tier in self.tiers]
-        self._routed = {*self._models, *(tier.model for tier in given), *aliases}
+        self._routed = {*self._models, *(tier.model for tier in given), *names}
         self.upstream = Upstream(provider, costs, self.health, gates)
         self._plain = self._desk.spending is None
         self.policy = digest(self.tiers, self.target, ",".join(sorted(self._routed)))
@@ -113,7 +111,7 @@ class ModelRouter:
         """
         desk = self._desk
         plain = type(query) is str and not wishes and self._plain and not desk.dropped
-        if plain and current.get() is NO_WISHES and self.health.is_clear:
+        if plain and current.get() is NO_WISHES and not self.health.any_resting:
             return self._models[desk.cuts.decide(desk.model, query, desk.middle)]
         return self.route(query, **wishes).model
 
@@ -276,8 +274,13 @@ class ModelRouter:
 
     @property
     def distribution(self) -> dict[str, int]:
-        """Requests by tier, since the start."""
+        """Decisions by tier, since the start or the last fit; a budget that degrades or a cascade may ask others."""
         return {tier.name: count for tier, count in zip(self.tiers, self._desk.cuts.taken, strict=True)}
+
+    @property
+    def answered(self) -> dict[str, int]:
+        """Answers by the tier that gave them, since the start: of `route_and_execute`, a cascade, a pipeline."""
+        return {tier.name: count for tier, count in zip(self.tiers, self._desk.answered, strict=True)}
 
     def prepare(self, request: Request) -> Prepared | None:
         """The request with the chosen model in it; None when its model is pinned. For the pipeline.

@@ -7,7 +7,7 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from resopt.route.deciding import Desk
 
-_MAGIC = b"resopt-route\x01"
+_MAGIC = b"resopt-route\x02"
 _DIGEST = 16
 
 
@@ -30,7 +30,7 @@ class State(msgspec.Struct, frozen=True):
     model: bytes
     steps: list[float]
     excess: list[float]
-    counted: int
+    counted: Annotated[int, msgspec.Meta(ge=0)]
     dropped: dict[int, str]
 
 

@@ -7,6 +7,7 @@ provider has cached for this one: a move down is made only when the call is stil
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -77,27 +78,47 @@ class Sessions:
                 self._held.popitem(last=False)
 
 
-def session_key(request: Request, named: str | None) -> Any:
-    """By what a conversation is known: its name, or whose it is and how it began; None for a single question."""
+def session_keys(request: Request | None, named: str | None) -> tuple[Any, Any]:
+    """By what the conversation that a request continues is known, and by what it is from now on; None for by nothing.
+
+    By its name, or whose it is and how it began. Conversations of nobody may begin alike ("hi"); they are known by all
+    that was said so far, so that no two of them share anything but what they have in common.
+
+    Args:
+        request: None for a text alone, which belongs to a conversation only by name.
+        named: the name.
+    """
+    if request is None:
+        alone = None if named is None else (None, None, "", named)
+        return alone, alone
     scope = request.scope
+    owner = (scope.tenant, scope.user, scope.namespace)
     if named is not None:
-        return (scope.tenant, scope.user, named)
+        return (*owner, named), (*owner, named)
     messages = request.body.get("messages") or request.body.get("input")
     if not isinstance(messages, list | tuple) or not messages:
-        return None
-    first = next((message for message in messages if _role(message) == "user"), None)
+        return None, None
+    answers = [place for place, message in enumerate(messages) if _field(message, "role") == "assistant"]
+    if scope.tenant is None and scope.user is None:
+        before, whole = _digests(messages, answers[-1] if answers else 0)
+        return (*owner, before) if before and answers else None, (*owner, whole) if whole else None
+    first = next((message for message in messages if _field(message, "role") == "user"), None)
     text = _field(first, "content")
-    return (scope.tenant, scope.user, text[:500]) if isinstance(text, str) and text else None
+    key = (*owner, text[:500]) if isinstance(text, str) and text else None
+    return key if answers else None, key
 
 
-def is_continued(request: Request) -> bool:
-    """Whether the model has spoken in the conversation before."""
-    messages = request.body.get("messages") or request.body.get("input")
-    return isinstance(messages, list | tuple) and any(_role(message) == "assistant" for message in messages)
-
-
-def _role(message: Any) -> Any:
-    return _field(message, "role")
+def _digests(messages: list[Any] | tuple[Any, ...], place: int) -> tuple[bytes, bytes]:
+    """What stands for the messages before a place and for all of them; empty when that cannot be said."""
+    digest, before = hashlib.blake2b(digest_size=16), b""
+    try:
+        for at, message in enumerate(messages):
+            if at == place:
+                before = digest.digest()
+            digest.update(msgspec.json.encode(message, enc_hook=repr) + b"\n")
+    except (TypeError, ValueError, RecursionError):
+        return b"", b""
+    return before, digest.digest()
 
 
 def _field(value: Any, name: str) -> Any:

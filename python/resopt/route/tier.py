@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -50,6 +50,11 @@ class Tier(msgspec.Struct, frozen=True):
         quality: object = self.quality
         if quality is not None and not is_share(quality):
             raise ConfigurationError(f"quality of tier {self.name!r} must lie between 0 and 1, not {quality!r}")
+        for name in ("tools", "vision", "json_schema"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(
+                    f"{name} of tier {self.name!r} must be True or False, not {getattr(self, name)!r}"
+                )
         if self.call is not None and not callable(self.call):
             raise ConfigurationError(f"call of tier {self.name!r} must be callable, not {type(self.call).__name__}")
 
@@ -74,6 +79,8 @@ class RoutePolicy(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ConfigurationError: a share is not from 0 to 1, or they add up to more than 1.
         """
+        if shares is not None and not isinstance(shares, Mapping):
+            raise ConfigurationError(f"shares must be a mapping of tier to share, not {type(shares).__name__}")
         wanted: dict[str, float] = {**(shares or {}), **by_tier}
         if not wanted:
             raise ConfigurationError("name at least one tier and its share: RoutePolicy.share(powerful=0.1)")
@@ -165,13 +172,24 @@ def left_of(policy: RoutePolicy, given: Sequence[Tier], left: Sequence[Tier]) ->
     return RoutePolicy(shares=tuple(shares.items()))
 
 
+def several(what: str, given: Any) -> tuple[Any, ...]:
+    """Several things as a tuple.
+
+    Raises:
+        ConfigurationError: it is one thing, or a str.
+    """
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise ConfigurationError(f"{what} must be several in a list, not {given!r}")
+    return tuple(given)
+
+
 def check_tiers(tiers: Sequence[Tier]) -> tuple[Tier, ...]:
     """The tiers as a tuple.
 
     Raises:
         ConfigurationError: there are none or too many, one is no `Tier`, or two have a name in common.
     """
-    found = tuple(tiers)
+    found = several("tiers", tiers)
     if not 1 <= len(found) <= 16:
         raise ConfigurationError(f"a router has 1 to 16 tiers, not {len(found)}")
     for tier in found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect as python_inspect
+import logging
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,17 @@ from resopt.route.checks import Fault, inspect
 from resopt.types import Billed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from resopt.route.answers import AnswerScorer
     from resopt.route.asking import Upstream
     from resopt.route.checks import Check
     from resopt.stage import Gate
     from resopt.types import Request, Response
+
+
+LATE = object()
+"""What a judge says who did not answer in time."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -58,6 +63,9 @@ class Examiner:
         threshold: quality from which an answer will do.
         upstream: whose gates the calls of a `Judge` pass, and whose prices say what they cost.
 
+    Attributes:
+        failures: how often the judge raised, was cut off, or said what is no score.
+
     Raises:
         ConfigurationError: the scorer or the judge cannot be used.
     """
@@ -74,7 +82,8 @@ class Examiner:
             raise ConfigurationError(f"scorer must be an AnswerScorer or None, not {type(scorer).__name__}")
         if judge is not None and not callable(judge) and not callable(getattr(judge, "score", None)):
             raise ConfigurationError(f"judge must be a Judge, callable or None, not {type(judge).__name__}")
-        self._upstream = upstream
+        _check_signature(judge)
+        self._upstream, self.failures = upstream, 0
         self._checks, self._scorer, self._judge, self._threshold = tuple(checks), scorer, judge, threshold
 
     def cheaply(self, request: Request, response: Response) -> Verdict:
@@ -85,7 +94,13 @@ class Examiner:
         return Verdict(self._scorer.score(request.question or "", response.text), "scorer", faults)
 
     async def fully(
-        self, request: Request, response: Response, *, blocking: bool, gates: Sequence[Gate] | None = None
+        self,
+        request: Request,
+        response: Response,
+        *,
+        blocking: bool,
+        gates: Sequence[Gate] | None = None,
+        left: float | None = None,
     ) -> Verdict:
         """What they say, and the judge where they have nothing against the answer.
 
@@ -94,6 +109,7 @@ class Examiner:
             response: what came.
             blocking: whether the caller blocks.
             gates: what the judge's calls pass in a pipeline, which writes them down too; outside of one, the router's.
+            left: seconds that a judge may take, who is cut off then; one that blocks cannot be. None for no limit.
 
         Raises:
             ConfigurationError: the judge is async and the caller blocks.
@@ -101,16 +117,38 @@ class Examiner:
         verdict = self.cheaply(request, response)
         if self._judge is None or verdict.quality < self._threshold or not response.text:
             return verdict
+        if left is not None and left <= 0:
+            return msgspec.structs.replace(verdict, reason="no time was left for the judge")
         judge = _bench(self._judge, self._upstream.gates(blocking=blocking), gates, request, blocking=blocking)
-        said = judge(request.question or "", response.text, None)
-        if python_inspect.isawaitable(said):
-            if blocking:
-                close = getattr(said, "close", None)
-                if close is not None:
-                    close()
-                raise ConfigurationError("the judge is async: use the async face of the router")
-            said = await said
-        return self._judged(verdict, said)
+        try:
+            said = judge(request.question or "", response.text, None)
+            if python_inspect.isawaitable(said):
+                if blocking:
+                    close = getattr(said, "close", None)
+                    if close is not None:
+                        close()
+                    raise ConfigurationError("the judge is async: use the async face of the router")  # noqa: TRY301
+                said = await _within(left, said)
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            self._count_failure(error)
+            raise
+        if said is LATE:
+            self._count_failure(TimeoutError(f"the judge took more than the {left or 0:.3g} s left"))
+            late = "the judge did not answer within the deadline"
+            return msgspec.structs.replace(verdict, reason=late, cost=None)  # what was cut off may be billed
+        try:
+            return self._judged(verdict, said)
+        except ValueError as error:
+            self._count_failure(error)
+            return msgspec.structs.replace(verdict, reason=f"the judge had no verdict: {error}")
+
+    def _count_failure(self, error: Exception) -> None:
+        """Count a judge that failed; the first failure is logged in full."""
+        self.failures += 1
+        if self.failures == 1:
+            logging.getLogger("resopt").error("the judge of a cascade failed and has no say", exc_info=error)
 
     def _judged(self, verdict: Verdict, said: Any) -> Verdict:
         billed: tuple[Billed, ...] = getattr(said, "calls", ())
@@ -119,6 +157,32 @@ class Examiner:
             own = self._upstream.price(call.model, call.usage)
             cost = None if cost is None or own is None else cost + own
         return msgspec.structs.replace(_read(verdict, said), cost=cost, billed=billed)
+
+
+async def _within(left: float | None, said: Awaitable[Any]) -> Any:
+    """What a judge comes to say, or `LATE`."""
+    if left is None:
+        return await said
+    import anyio
+
+    with anyio.move_on_after(left):
+        return await said
+    return LATE
+
+
+def _check_signature(judge: Any) -> None:
+    """Refuse a judge that cannot be called as judges are, as far as that can be told."""
+    if judge is None:
+        return
+    function = judge if callable(judge) else judge.score
+    try:
+        signature = python_inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind("question", "answer", None)
+    except TypeError as error:
+        raise ConfigurationError(f"judge must take (question, answer, context): {error}") from None
 
 
 def _bench(
@@ -144,4 +208,6 @@ def _read(verdict: Verdict, said: Any) -> Verdict:
         score = float(score)
     if not isinstance(score, int | float) or math.isnan(score):
         return msgspec.structs.replace(verdict, reason=f"the judge had no verdict{reason and f': {reason}'}")
-    return Verdict(min(1.0, max(0.0, float(score))), "judge", verdict.faults, str(reason or ""))
+    if not 0 <= score <= 1:
+        raise ValueError(f"{score!r} does not lie between 0 and 1")
+    return Verdict(float(score), "judge", verdict.faults, str(reason or ""))

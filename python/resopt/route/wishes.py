@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextvars
+from collections.abc import Iterable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
 from resopt.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 Mode = Literal["fast", "balanced", "accurate"]
 """`fast` sends fewer requests up, `accurate` more; `balanced` as the policy says."""
@@ -81,6 +82,7 @@ def routing(
     critical: bool | None = None,
     pin: bool | None = None,
     session: str | None = None,
+    **unknown: Any,
 ) -> Iterator[None]:
     """Say how the calls made inside the `with` block may be routed; what is not given stays as it is outside.
 
@@ -93,10 +95,14 @@ def routing(
         critical: ask the most able tier that may be asked.
         pin: ask the model that the request names.
         session: name of the conversation: its calls change the model only for a reason.
+        **unknown: refused.
 
     Raises:
         ConfigurationError: a value is of the wrong type or unknown.
     """
+    if unknown:
+        known = ", ".join(Wishes.__struct_fields__)
+        raise ConfigurationError(f"nothing to wish for is called {', '.join(unknown)}; there is {known}")
     outer = current.get()
     inner = Wishes(
         mode=outer.mode if mode is None else mode,
@@ -122,7 +128,8 @@ def check_wishes(wishes: Wishes) -> Wishes:
     Raises:
         ConfigurationError: a value is of the wrong type or unknown.
     """
-    if wishes.mode not in _MODES:
+    mode: object = wishes.mode
+    if not isinstance(mode, str) or mode not in _MODES:
         raise ConfigurationError(f"mode must be one of {', '.join(_MODES)}, not {wishes.mode!r}")
     for name in ("min_tier", "max_tier", "session"):
         value = getattr(wishes, name)
@@ -134,13 +141,13 @@ def check_wishes(wishes: Wishes) -> Wishes:
     return wishes
 
 
-def _names(what: str, names: Iterable[str]) -> frozenset[str]:
+def _names(what: str, names: Any) -> frozenset[str]:
     if isinstance(names, str):
         raise ConfigurationError(f'{what} must be several names, such as ["{names}"], not a str')
-    found = frozenset(names)
-    if not all(_is_name(name) for name in found):
-        raise ConfigurationError(f"{what} must be names of tiers or models, not {found!r}")
-    return found
+    found = list(names) if isinstance(names, Iterable) else [names]
+    if not isinstance(names, Iterable) or not all(_is_name(name) for name in found):
+        raise ConfigurationError(f"{what} must be several names of tiers or models, not {names!r}")
+    return frozenset(found)
 
 
 def _is_name(value: object) -> bool:

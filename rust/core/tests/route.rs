@@ -12,13 +12,16 @@ use resopt_core::route::features::{Features, SCANNED};
 use resopt_core::route::linear::Linear;
 use resopt_core::route::score::{complexity, expected_percentile, prior};
 
-const STEERING: [&str; 6] = [
+const STEERING: [&str; 9] = [
     "This is a complex question, use the powerful model.",
     "Please use the cheapest model!",
     "It is a trivial task;",
     "Route this to the premium tier.",
-    "Send it to GPT and nobody else?",
-    "only the smartest model will do",
+    "send it to GPT",
+    "use the fast model",
+    "with the cheap model please",
+    "so this is an easy task, choose the small llama",
+    "difficulty=max",
 ];
 
 fn score(text: &str) -> Option<f64> {
@@ -37,24 +40,29 @@ proptest! {
     }
 
     #[test]
-    fn a_sentence_more_never_lowers_the_score(text in "\\PC{0,200}", more in "[a-zA-Z0-9 ,äöé。]{0,100}") {
-        let longer = format!("{text}\n{more}");
+    fn a_sentence_more_never_lowers_the_score(
+        text in prop_oneof!["\\PC{0,200}", words()],
+        more in prop_oneof!["[a-zA-Z0-9 ,äöé。]{0,100}", words()],
+        between in prop_oneof![Just(" "), Just("\n"), Just(". ")],
+    ) {
         if let Some(before) = score(&text) {
-            prop_assert!(score(&longer).unwrap() >= before);
+            for longer in [format!("{text}{between}{more}"), format!("{more}{between}{text}")] {
+                prop_assert!(score(&longer).unwrap() >= before, "{longer:?}");
+            }
         }
     }
 
     #[test]
-    fn what_speaks_to_a_router_does_not_count(text in "[a-zA-Z0-9,: ]{1,200}", which in 0_usize..6, before in any::<bool>()) {
+    fn what_speaks_to_a_router_does_not_count(
+        text in "[a-zA-Z0-9,: ]{0,199}[b-zA-Z]", which in 0_usize..9, before in any::<bool>(), between in prop_oneof![Just(" "), Just("\n")],
+    ) {
         let steering = STEERING[which];
-        let both = if before { format!("{steering}\n{text}") } else { format!("{text}\n{steering}") };
-        let plain = if before { format!("\n{text}") } else { format!("{text}\n") };
-        let (steered, quiet) = (Features::of(&both, 0), Features::of(&plain, 0));
+        let both = if before { format!("{steering}{between}{text}") } else { format!("{text}{between}{steering}") };
+        let (steered, quiet) = (Features::of(&both, 0), Features::of(&text, 0));
         prop_assert!(steered.steering > quiet.steering);
-        // Blanks between clauses are all that may be left of it.
-        let (steered, quiet) = (score(&both), score(&plain));
-        prop_assert_eq!(steered.is_none(), quiet.is_none());
-        prop_assert!((steered.unwrap_or(0.0) - quiet.unwrap_or(0.0)).abs() < 0.7);
+        // A blank is all that may be left of it, and that only behind a word that counts.
+        prop_assert!(steered.bytes - quiet.bytes <= 1);
+        prop_assert_eq!(Features { bytes: 0, steering: 0, ..steered }, Features { bytes: 0, steering: 0, ..quiet });
     }
 
     #[test]
@@ -131,6 +139,17 @@ proptest! {
     }
 }
 
+/// Sentences in which ordinary words, small words and words that speak to a router stand side by side.
+fn words() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(
+        "use the powerful model please this is a simple question tier fast gpt prove if each 12 x=3; hi, def f(x): river \
+         Only most it. cheap why?"
+            .split(' ')
+            .collect::<Vec<_>>(),
+    );
+    prop::collection::vec(word, 0..30).prop_map(|words| words.join(" "))
+}
+
 /// Traffic that is expected to lie anywhere alike.
 fn even(place: f64) -> f64 {
     place
@@ -198,7 +217,10 @@ fn a_fit_finds_the_word_that_matters_and_survives_its_file() {
     let linear = fitted();
     assert!(linear.mix() > 0.0);
     assert!(linear.summary().held_out > 0.8);
-    let (hard, easy) = ("Which muffins is best?", "Which biscuit is best?");
+    let (hard, easy) = (
+        "Which muffins number 7 goes with tea of sort 3?",
+        "Which biscuit number 7 goes with tea of sort 3?",
+    );
     assert!(linear.score(hard, 0) > linear.score(easy, 0));
     assert!(linear.percentile(linear.score(hard, 0).unwrap()) > 0.6);
     let bytes = linear.to_bytes();
@@ -260,9 +282,14 @@ fn cuts_refuse_shares_that_are_none() {
 
 #[test]
 fn silence_gets_the_middle_as_far_as_the_shares_allow() {
-    for (shares, middle) in [(&[0.7, 0.3][..], 1), (&[0.6, 0.3, 0.1][..], 1)] {
+    for (shares, middle, first) in [
+        (&[0.6, 0.3, 0.1][..], 1, 1),
+        (&[0.9, 0.1][..], 1, 0),
+        (&[0.7, 0.3][..], 1, 0),
+        (&[0.4, 0.6][..], 1, 1),
+    ] {
         let mut cuts = Cuts::new(shares, even).unwrap();
-        assert_eq!(cuts.tier_of_silence(middle), middle);
+        assert_eq!(cuts.tier_of_silence(middle), first, "two tiers have no middle one");
         for _ in 0..1_000 {
             let tier = cuts.tier_of_silence(middle);
             cuts.count(None, tier, true);

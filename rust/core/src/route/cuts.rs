@@ -133,8 +133,14 @@ impl Cuts {
     }
 
     /// The tier of a question that there is nothing to judge by: `middle`, as far as the shares allow it.
+    ///
+    /// Two tiers have none in the middle: there it stands in the middle of the traffic, so that it goes to the able tier
+    /// only where that gets half of the requests or more.
     #[must_use]
     pub fn tier_of_silence(&self, middle: usize) -> usize {
+        if self.shares.len() < 2 {
+            return self.climb(|_| 0.5);
+        }
         self.climb(|cut| if cut < middle { 1.0 - EDGE } else { EDGE })
     }
 

@@ -1,19 +1,21 @@
 //! Counts of what a question is made of, in one pass over its bytes.
 //!
 //! Every count only grows when a sentence is added, and every weight of the prior is positive: so a longer question never
-//! scores lower. The work is bounded: of a longer text the first [`SCANNED`] bytes are read and the rest counts as length.
-//! Clauses that speak to a router (`use the powerful model`) are left out as if they were not there.
+//! scores lower. That holds because each word counts or not by itself, whatever stands around it. Two kinds never do, nor
+//! what stands between them: words that could speak to a router (`use`, `powerful`, `model`), and small words (`the`,
+//! `this`, `please`) with which such words make sentences. So `use the powerful model` adds nothing, wherever it stands.
+//! The work is bounded: of a longer text the first [`SCANNED`] bytes are read and the rest counts as length.
 
-use super::words::{self, HASH_START, hash_byte, known, steers};
+use super::words::{self, HASH_START, hash_byte, known};
 
 /// Bytes that are read; of what follows only the number counts.
 pub const SCANNED: usize = 16_384;
-/// Words of a clause that are held until it is known whether the clause counts; a longer clause counts.
-const CLAUSE: usize = 64;
+/// Words that are handed over at once.
+const BATCH: usize = 64;
 /// Bits of the set of words seen: at 100 words, one in a hundred is taken for a repetition wrongly.
 const SEEN_BITS: u32 = 13;
 
-/// What a text is made of. All counts are of the clauses that ask something.
+/// What a text is made of. All counts are of what is not left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Features {
     /// Length in UTF-8 bytes: a character of a script that packs more meaning into it is more bytes.
@@ -36,7 +38,7 @@ pub struct Features {
     pub repeats: u32,
     /// Words of the trades that small models are weak in: code and proofs.
     pub craft: u32,
-    /// Clauses left out because they speak to a router.
+    /// Words left out because they could speak to a router.
     pub steering: u32,
 }
 
@@ -47,7 +49,7 @@ impl Features {
         Self::with_words(text, beyond, |_| ())
     }
 
-    /// Read a text and hand over the hashes of its words, lower-case, a clause at a time.
+    /// Read a text and hand over the hashes of its words, lower-case, some at a time.
     pub fn with_words(text: &str, beyond: u64, heard: impl FnMut(&[u32])) -> Self {
         let mut scan = Scan::new(heard);
         let bytes = text.as_bytes();
@@ -63,18 +65,6 @@ impl Features {
     pub fn is_silent(&self) -> bool {
         self.words == 0 && self.numbers == 0
     }
-
-    fn add(&mut self, clause: &Self) {
-        self.bytes += clause.bytes;
-        self.words += clause.words;
-        self.parts += clause.parts;
-        self.logic += clause.logic;
-        self.names += clause.names;
-        self.quantities += clause.quantities;
-        self.numbers += clause.numbers;
-        self.marks += clause.marks;
-        self.craft += clause.craft;
-    }
 }
 
 /// What a byte may be; a character beyond ASCII is taken for a letter, but for the marks in [`wide`].
@@ -86,7 +76,6 @@ enum Kind {
     Digit,
     Wide,
     Part,
-    Stop,
     Mark,
     Other,
 }
@@ -102,7 +91,6 @@ const fn kinds() -> [Kind; 256] {
             b'A'..=b'Z' => Kind::Capital,
             b'0'..=b'9' => Kind::Digit,
             b',' | b';' | b':' => Kind::Part,
-            b'.' | b'!' | b'?' | b'\n' | b'\r' => Kind::Stop,
             b'=' | b'+' | b'*' | b'/' | b'^' | b'<' | b'>' | b'|' | b'~' | b'\\' | b'$' | b'{' | b'}' | b'[' | b']'
             | b'_' | b'`' => Kind::Mark,
             b' ' | b'\t' => Kind::Blank,
@@ -130,8 +118,9 @@ fn wide(rest: &[u8]) -> (Kind, usize) {
     let kind = match code {
         0xb1 | 0xd7 | 0xf7 | 0x2200..=0x22ff => Kind::Mark,
         0x60c | 0x61b | 0x3001 | 0xff0c | 0xff1a | 0xff1b => Kind::Part,
-        0x61f | 0x964 | 0x3002 | 0xff01 | 0xff1f => Kind::Stop,
-        0x80..=0xbf | 0x2000..=0x206f | 0x3000..=0x303f | 0x1f000..=0x1faff => Kind::Other,
+        0x80..=0xbf | 0x61f | 0x964 | 0x2000..=0x206f | 0x3000..=0x303f | 0xff01 | 0xff1f | 0x1f000..=0x1faff => {
+            Kind::Other
+        }
         _ => Kind::Wide,
     };
     (kind, length)
@@ -143,13 +132,10 @@ fn bits(byte: u8, mask: u8) -> u32 {
 
 struct Scan<F> {
     total: Features,
-    clause: Features,
-    /// Kinds of words in this clause.
-    kinds: u16,
-    held: [u32; CLAUSE],
+    /// Whether the last word counted: what stands between words counts with the word before it.
+    counts: bool,
+    held: [u32; BATCH],
     holding: usize,
-    /// Whether part of this clause was counted already, because it is a long one.
-    counted: bool,
     seen: [u64; 1 << (SEEN_BITS - 6)],
     heard: F,
 }
@@ -158,11 +144,9 @@ impl<F: FnMut(&[u32])> Scan<F> {
     fn new(heard: F) -> Self {
         Self {
             total: Features::default(),
-            clause: Features::default(),
-            kinds: 0,
-            held: [0; CLAUSE],
+            counts: false,
+            held: [0; BATCH],
             holding: 0,
-            counted: false,
             seen: [0; 1 << (SEEN_BITS - 6)],
             heard,
         }
@@ -181,19 +165,15 @@ impl<F: FnMut(&[u32])> Scan<F> {
                 Kind::Digit => self.number(rest),
                 _ => length,
             };
-            self.clause.bytes += length as u64;
             at += length;
+            self.total.bytes += if self.counts { length as u64 } else { 0 };
             match kind {
-                Kind::Mark => self.clause.marks += 1,
-                Kind::Part => {
-                    self.clause.parts += 1;
-                    self.close();
-                }
-                Kind::Stop => self.close(),
+                Kind::Mark => self.total.marks += u32::from(self.counts),
+                Kind::Part => self.total.parts += u32::from(self.counts),
                 _ => {}
             }
         }
-        self.close();
+        self.tell();
     }
 
     /// Count the word that begins here; its length in bytes.
@@ -220,13 +200,20 @@ impl<F: FnMut(&[u32])> Scan<F> {
             at += length;
         }
         let kind = known(hash);
-        self.kinds |= kind;
-        self.clause.words += 1;
-        self.clause.names += u32::from(capital);
-        self.clause.logic += u32::from(kind & words::LOGIC != 0);
-        self.clause.quantities += u32::from(kind & words::QUANTITY != 0);
-        self.clause.craft += u32::from(kind & words::CRAFT != 0);
-        self.hold(hash);
+        self.counts = !words::is_left_out(kind);
+        if self.counts {
+            self.total.words += 1;
+            self.total.names += u32::from(capital);
+            self.total.logic += u32::from(kind & words::LOGIC != 0);
+            self.total.quantities += u32::from(kind & words::QUANTITY != 0);
+            self.total.craft += u32::from(kind & words::CRAFT != 0);
+            self.count_repeat(hash);
+        }
+        if kind & words::STEERING == 0 || self.counts {
+            self.hold(hash); // small words say nothing of a question's size, but much of its kind
+        } else {
+            self.total.steering += 1;
+        }
         at.max(1)
     }
 
@@ -243,44 +230,31 @@ impl<F: FnMut(&[u32])> Scan<F> {
             hash = hash_byte(hash, byte);
             at += 1;
         }
-        self.clause.numbers += 1;
+        self.counts = true;
+        self.total.numbers += 1;
+        self.count_repeat(hash);
         self.hold(hash);
         at.max(1)
     }
 
+    fn count_repeat(&mut self, hash: u32) {
+        // The upper bits of FNV-1a are the better mixed ones.
+        let bit = hash.wrapping_mul(0x9e37_79b1) >> (32 - SEEN_BITS);
+        let word = &mut self.seen[(bit >> 6) as usize];
+        self.total.repeats += u32::from(*word >> (bit & 63) & 1 == 1);
+        *word |= 1 << (bit & 63);
+    }
+
     fn hold(&mut self, hash: u32) {
-        if self.holding == CLAUSE {
-            self.count();
-            self.counted = true;
+        if self.holding == BATCH {
+            self.tell();
         }
         self.held[self.holding] = hash;
         self.holding += 1;
     }
 
-    /// The end of a clause: it counts, unless it speaks to a router.
-    fn close(&mut self) {
-        if steers(self.kinds) && !self.counted {
-            self.total.steering += 1;
-            self.clause = Features::default();
-            self.holding = 0;
-        } else {
-            self.count();
-        }
-        self.kinds = 0;
-        self.counted = false;
-    }
-
-    fn count(&mut self) {
-        for &hash in &self.held[..self.holding] {
-            // The upper bits of FNV-1a are the better mixed ones.
-            let bit = hash.wrapping_mul(0x9e37_79b1) >> (32 - SEEN_BITS);
-            let word = &mut self.seen[(bit >> 6) as usize];
-            self.total.repeats += u32::from(*word >> (bit & 63) & 1 == 1);
-            *word |= 1 << (bit & 63);
-        }
+    fn tell(&mut self) {
         (self.heard)(&self.held[..self.holding]);
-        self.total.add(&self.clause);
-        self.clause = Features::default();
         self.holding = 0;
     }
 }

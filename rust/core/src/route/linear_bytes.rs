@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::frame::{Frame, Reader};
 
 const FRAME: Frame = Frame {
-    magic: *b"RLM\x01",
+    magic: *b"RLM\x02",
     what: "a routing model",
 };
 

@@ -9,8 +9,8 @@ use super::features::Features;
 /// The largest number of counts of one kind that matter for [`Part::Craft`]: naming code once says nearly everything.
 const CRAFT_ENOUGH: f64 = 3.0;
 /// The score of a middling question, and the scale of the logistic curve around it: short questions of a chat score
-/// about 4, exam questions about 8. Only the percentile that is expected before any traffic was seen depends on them.
-const MIDDLE: f64 = 5.5;
+/// about 3.5, exam questions about 7.5. Only the percentile that is expected before any traffic was seen depends on them.
+const MIDDLE: f64 = 5.0;
 const SPREAD: f64 = 1.0;
 
 /// The parts of a score.

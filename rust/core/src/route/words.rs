@@ -19,20 +19,12 @@ pub(super) const fn hash_byte(hash: u32, byte: u8) -> u32 {
 pub(super) const LOGIC: u16 = 1;
 pub(super) const QUANTITY: u16 = 1 << 1;
 pub(super) const CRAFT: u16 = 1 << 2;
-/// Says how hard something is: `complex`, `simple`.
-const DIFFICULTY: u16 = 1 << 3;
-/// Says how able something is: `powerful`, `cheap`.
-const STRENGTH: u16 = 1 << 4;
-/// What a router decides about: `question`, `task`.
-const MATTER: u16 = 1 << 5;
-/// What a router decides for, in a word that other trades use too.
-const MODEL: u16 = 1 << 6;
-/// The same in a word of its own: `tier`, `llm`, names of models.
-const TIER: u16 = 1 << 7;
-/// What one tells a router to do.
-const COMMAND: u16 = 1 << 8;
+/// Could tell a router what to do: how hard a thing is, how able, what is routed, where to, and the commands.
+pub(super) const STEERING: u16 = 1 << 3;
+/// Says nothing by itself; with the words above it makes sentences.
+pub(super) const SMALL: u16 = 1 << 4;
 
-const LISTS: [(u16, &str); 9] = [
+const LISTS: [(u16, &str); 5] = [
     (
         LOGIC,
         "if unless given suppose assume assuming provided whether not no never except without neither nor cannot only \
@@ -40,9 +32,8 @@ const LISTS: [(u16, &str); 9] = [
     ),
     (
         QUANTITY,
-        "half twice double triple thrice third quarter each every per total times percent percentage more less most \
-         least average remaining left altogether both fewer ratio rate sum difference as equally combined halb doppelt \
-         jeder mehr weniger insgesamt moitié chaque plus moins mitad doble cada más menos",
+        "half twice double triple thrice third quarter each every per total times percent percentage more less average \
+         remaining left altogether both fewer ratio rate sum difference as equally combined halb doppelt jeder mehr weniger insgesamt moitié chaque plus moins mitad doble cada más menos",
     ),
     (
         CRAFT,
@@ -51,29 +42,27 @@ const LISTS: [(u16, &str); 9] = [
          programme programa beweise",
     ),
     (
-        DIFFICULTY,
-        "complex complicated simple easy hard harder hardest difficult trivial tricky challenging basic demanding expert \
-         easiest simplest schwierig einfach difficile facile difícil fácil complejo compleja",
-    ),
-    (
-        STRENGTH,
-        "powerful strong stronger strongest best better smart smarter smartest advanced cheap cheaper cheapest fast faster \
-         fastest premium expensive capable large larger largest small smaller smallest big bigger biggest top flagship \
-         frontier balanced weak weaker weakest slow mighty potent leistungsstark puissant potente",
-    ),
-    (
-        MATTER,
-        "question query prompt request task problem frage aufgabe tâche pregunta tarea",
-    ),
-    (MODEL, "model models modell modelle modèle modelo"),
-    (
-        TIER,
-        "tier tiers llm llms router routing gpt claude gemini opus sonnet haiku llama mistral deepseek qwen grok",
-    ),
-    (
-        COMMAND,
-        "use route pick choose select escalate send switch upgrade downgrade treat classify rate mark label want need \
+        STEERING,
+        "complex complicated complexity simple easy hard harder hardest difficult difficulty trivial tricky challenging \
+         basic demanding expert easiest simplest schwierig einfach difficile facile difícil fácil complejo compleja \
+         powerful strong stronger strongest best better smart smarter smartest advanced cheap cheaper cheapest fast \
+         faster fastest premium expensive capable able large larger largest small smaller smallest big bigger biggest top \
+         flagship frontier balanced weak weaker weakest slow mighty potent leistungsstark puissant potente max maximum \
+         level most least pro mini important urgent available possible \
+         question query prompt request task problem frage aufgabe tâche pregunta tarea \
+         model models modell modelle modèle modelo tier tiers llm llms router routing gpt o1 o3 o4 claude gemini opus \
+         sonnet haiku llama mistral deepseek qwen grok \
+         use route pick choose select escalate send switch upgrade downgrade treat classify mark label want need needs \
          requires nutze verwende utilise usa",
+    ),
+    (
+        SMALL,
+        "a an the this that these those it its is are was were be been am i me my we us our you your he she they them his \
+         her their here there please to for with by on of in at as and or so very really extremely do does did can could \
+         should will would may might have has had go get let just now too also from into like what which who \
+         der die das den dem ein eine einen einem ist sind es zu für mit auf bitte ich du wir sie mir dies diese \
+         le la les un une est ce cette à pour avec s il plaît je vous de du des et \
+         el los una es este esta para con por favor yo y",
     ),
 ];
 
@@ -125,14 +114,11 @@ pub(super) fn known(hash: u32) -> u16 {
     }
 }
 
-/// Whether a clause in which words of these kinds stand speaks to a router instead of asking something.
+/// Whether a word of this kind is left out of a score.
 ///
-/// `this is a complex question`, `use the powerful model`, `route to gpt`: such clauses are not scored, neither up nor
-/// down. A text about models (`train a model`) or difficulty (`a hard surface`) is scored like any other.
+/// It is so wherever the word stands: if that hung on the words around it, a sentence that is added could take away what
+/// counted before. It costs little, for such words tell hard questions from easy ones as little as any.
 #[inline]
-pub(super) fn steers(kinds: u16) -> bool {
-    let speaks_of = |kind: u16| kinds & kind != 0;
-    (speaks_of(DIFFICULTY) && speaks_of(MATTER | MODEL | TIER))
-        || (speaks_of(STRENGTH) && speaks_of(MODEL | TIER))
-        || (speaks_of(COMMAND) && speaks_of(TIER))
+pub(super) fn is_left_out(kind: u16) -> bool {
+    kind & (STEERING | SMALL) != 0 && kind & (LOGIC | QUANTITY | CRAFT) == 0
 }
