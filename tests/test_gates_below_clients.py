@@ -258,7 +258,7 @@ def test_sixty_four_callers_at_once_never_overspend_blocking(server):
     transport = SyncTransport(gates=[budget], prices=PRICES)
     statuses = []
     start = threading.Barrier(CALLERS)
-    with httpx.Client(transport=transport) as client:
+    with httpx.Client(transport=transport, timeout=60) as client:
 
         def caller(number):
             start.wait()
@@ -283,7 +283,9 @@ async def test_sixty_four_callers_at_once_never_overspend_async(server):
     budget = Budget(Limit("0.006"), prices=PRICES)
     transport = AsyncTransport(gates=[budget], prices=PRICES)
     statuses = []
-    async with httpx.AsyncClient(transport=transport, limits=httpx.Limits(max_connections=CALLERS)) as client:
+    async with httpx.AsyncClient(
+        transport=transport, limits=httpx.Limits(max_connections=CALLERS), timeout=60
+    ) as client:
 
         async def caller(number):
             if number % 6 == 0:

@@ -27,6 +27,7 @@ from resopt import (
 from resopt.errors import QueueFullError
 from resopt.gates import one_more
 from resopt.providers.simulated import SimulatedServer
+from resopt.terms import tell_attempts
 from resopt.types import Response
 
 pytestmark = pytest.mark.anyio
@@ -103,6 +104,37 @@ async def test_without_gates_there_is_nothing_to_ask():
     assert one_more().tickets == []
 
 
+async def test_a_retry_that_finds_the_line_full_leaves_the_first_attempt_charged():
+    budget = budget_for(2.5)
+    with RawServer(http("{}", "504 Gateway Timeout"), http(REPLY)) as server:
+        async with AsyncOptimizer(raw(server), prices=PRICES, gates=[Full(), budget]) as optimizer:
+            with pytest.raises(ServerError, match="the line is full"):
+                await optimizer.complete("one", **OPTIONS)
+    assert spent(budget) == WORST
+
+
+class Full:
+    """Limits that let each call pass once."""
+
+    name = "limits"
+
+    async def enter(self, request):
+        tell_attempts(self)
+        return self
+
+    async def again(self, seconds):
+        raise QueueFullError("the line is full")
+
+    def ended(self, status, headers, wait, *, timed_out):
+        pass
+
+    def settle(self, response, error):
+        tell_attempts(None)
+
+    def blocking(self):
+        return self
+
+
 @pytest.mark.parametrize("attempts", [1, 3])
 async def test_a_provider_that_is_down_costs_nothing(attempts):
     budget = budget_for(1.5)
@@ -146,8 +178,8 @@ class Strange(OnlyOnce):
 
 @pytest.mark.parametrize("how", ["retry", "flex", "hedge"])
 async def test_a_gate_may_refuse_a_further_attempt_in_its_own_words(how):
-    with RawServer([0.5] if how == "flex" else None, http(REPLY)) as server:
-        provider = raw(server, max_attempts=1 if how == "flex" else 3, timeout=0.2)
+    with RawServer([1.5] if how == "flex" else None, http(REPLY)) as server:
+        provider = raw(server, max_attempts=1 if how == "flex" else 3, timeout=0.7)
         if how == "hedge":
             provider = hedged((0.05, None), (0.0, None))
         answer = await asked(provider, Strange(), **({"tier": "flex"} if how == "flex" else {}))
@@ -176,8 +208,8 @@ async def test_flex_without_room_costs_nothing():
 @pytest.mark.parametrize("fits", [True, False])
 async def test_flex_that_nobody_waited_for_may_be_billed_beside_the_standard_tier(fits):
     budget = budget_for(2.5 if fits else 1.5)
-    with RawServer([0.5], http(REPLY)) as server:
-        answer = await asked(raw(server, max_attempts=1, timeout=0.2), budget, tier="flex")
+    with RawServer([1.5], http(REPLY)) as server:
+        answer = await asked(raw(server, max_attempts=1, timeout=0.7), budget, tier="flex")
         assert len(server.requests) == 1 + fits
     if fits:
         assert spent(budget) == WORST + CALL_COST
@@ -254,9 +286,10 @@ async def test_a_hedge_that_does_not_fit_is_not_made():
 async def test_both_are_charged_when_nobody_waits_any_more():
     budget = budget_for(2.5)
     provider = hedged((5.0, None), (5.0, None))
-    with anyio.move_on_after(0.2):
-        await asked(provider, budget)
-    assert provider.figures.hedges == 1
+    async with anyio.create_task_group() as group:
+        group.start_soon(asked, provider, budget)
+        await wait_for(lambda: provider._provider.calls == 2)
+        group.cancel_scope.cancel()
     await wait_for(lambda: budget.accounts.open == 0)
     assert spent(budget) == 2 * WORST
 
@@ -294,6 +327,10 @@ async def streamed(client):
     return [chunk async for chunk in stream] if hasattr(stream, "__aiter__") else list(stream)
 
 
+async def completed(client):
+    return await finished(client.resopt.complete("one", **OPTIONS))
+
+
 async def embedded(client):
     return await finished(client.embeddings.create(model="gpt-4o", input=["one"], encoding_format="float"))
 
@@ -303,6 +340,7 @@ ANTHROPIC = [anthropic.Anthropic, anthropic.AsyncAnthropic]
 WAYS = [
     *((kind, talked, http(REPLY)) for kind in OPENAI),
     *((kind, talked, http(MESSAGE)) for kind in ANTHROPIC),
+    *((kind, completed, http(REPLY)) for kind in OPENAI),
     *((kind, streamed, http(EVENTS, content_type="text/event-stream")) for kind in OPENAI),
     *((kind, embedded, http(VECTORS)) for kind in OPENAI),
 ]

@@ -6,8 +6,10 @@ import pytest
 from asking import Twin, answered
 from resopt import (
     AnswerLength,
+    Budget,
     ConfigurationError,
     CostAwareRouter,
+    Limit,
     PriceBook,
     PromptOptimizer,
     Request,
@@ -295,3 +297,15 @@ def test_shadow_mode_says_what_a_cap_would_have_cut():
     answered("blocking", provider, [Request.chat("And?", system="Tell.", model="mini")], stages=[stage])
     assert all("max_completion_tokens" not in one.body for one in provider.requests)
     assert stage.figures.repeated == 1
+
+
+def test_a_budget_that_degrades_counts_on_the_cap():
+    prices = PriceBook({"mid": (1, 4), "mini": (0.1, 1)})
+    budget = Budget(Limit("0.002", over="degrade"), prices=prices, degrade=["mini"])
+    stage, provider = PromptOptimizer(None, length=AnswerLength(least=1)), Wordy()
+    stage.length.learn(Request.chat("x", system="Tell.", model="mid"), answer(40))
+    questions = [Request.chat(f"What about {number}?", system="Tell.", model="mid") for number in range(12)]
+    answered("blocking", provider, questions, stages=[stage, budget.stage], gates=[budget], prices=prices)
+    models = [request.model for request in provider.requests]
+    assert models[0] == "mid"
+    assert models[-1] == "mini"

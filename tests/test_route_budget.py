@@ -455,3 +455,14 @@ def test_a_counter_that_does_not_count_is_a_clear_error(count):
 def test_more_options_that_make_no_sense(options):
     with pytest.raises(ConfigurationError):
         budget_of(Limit(1), **options)
+
+
+def test_what_is_in_the_air_at_midnight_is_saved_in_the_new_window(clock, tmp_path):
+    clock.advance(DAY - clock.now() % DAY - 1)
+    budget = budget_of(Limit(1, window="day"), clock=clock)
+    budget.reserve_amount(100).send()
+    clock.advance(600)
+    budget.save(tmp_path / "budget")
+    after = budget_of(Limit(1, window="day"), clock=clock)
+    assert after.load(tmp_path / "budget")
+    assert after.balance(after.limits[0]).spent == 100

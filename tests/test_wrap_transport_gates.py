@@ -293,7 +293,7 @@ def test_a_stream_left_half_way_is_charged_in_full(play, server):
 
 def test_a_reply_that_nobody_reads_or_closes_is_charged_in_full(server):
     budget = Budget(Limit(5), prices=BOOK)
-    with httpx.Client(transport=SyncTransport(gates=[budget])) as client:
+    with httpx.Client(transport=SyncTransport(gates=[budget]), timeout=60) as client:
         request = client.build_request("POST", server.url + COMPLETIONS, json=completion())
         response = client.send(request, stream=True)
         assert budget.accounts.open == 1
@@ -317,7 +317,7 @@ def crowd(number):
 def test_sixty_four_callers_at_once_never_overspend_blocking(server):
     budget = Budget(Limit("0.001"), prices=BOOK)
     statuses, start = [], threading.Barrier(CALLERS)
-    with httpx.Client(transport=SyncTransport(gates=[budget])) as client:
+    with httpx.Client(transport=SyncTransport(gates=[budget]), timeout=60) as client:
 
         def caller(number):
             start.wait()
@@ -338,7 +338,9 @@ async def test_sixty_four_callers_at_once_never_overspend_async(server):
     budget = Budget(Limit("0.001"), prices=BOOK)
     statuses = []
     transport = AsyncTransport(gates=[budget])
-    async with httpx.AsyncClient(transport=transport, limits=httpx.Limits(max_connections=CALLERS)) as client:
+    async with httpx.AsyncClient(
+        transport=transport, limits=httpx.Limits(max_connections=CALLERS), timeout=60
+    ) as client:
 
         async def caller(number):
             with anyio.move_on_after(0.002 if number % 7 == 0 else 60):

@@ -47,11 +47,11 @@ class Journey:
         self.cap: Cap | None = None
         self.also: tuple[Billed, ...] = ()
 
-    def take(self, prepared: Prepared) -> None:
-        """Send what a stage made of it."""
+    def take(self, prepared: Prepared, *, further: bool = False) -> None:
+        """Send what a stage made of it; `further` is a call after the first."""
         other = prepared.request.model != self.request.model
         self.request = prepared.request
-        if self.cap is not None and other:  # what one model's answers need says nothing of another's
+        if further and other:  # what one model's answers need says nothing of a stronger one's
             self.lift()
         self.cap = prepared.cap or self.cap
         self.steps = (*self.steps, prepared.step)
@@ -220,7 +220,7 @@ class Stages:
                 prepared = self._asked(stage.name, journey, stage.again, journey.request, response)
             if prepared is not None:
                 journey.also = (*journey.also, Billed(stage.name, response.model, response.usage))
-                journey.take(prepared)
+                journey.take(prepared, further=True)
                 return True
         return False
 

@@ -91,7 +91,7 @@ class Trials:
         self._stages = tuple(str(getattr(stage, "name", "")) for stage in stages)
         self._names = (*MEANING, *self._stages)
         _check_guardrails(self.quality.guardrails, self._names)
-        self._ledger = accounts.ledger
+        self._ledger, self._skip = accounts.ledger, accounts.skip
         self._cache: ResponseCache | None = None
         self._last: OrderedDict[tuple[str, bytes], tuple[float, Decision]] = OrderedDict()
         self._lock = threading.Lock()
@@ -233,7 +233,10 @@ class Trials:
         if any(signal.kind == "thumbs" and not signal.value for signal in signals):
             self._evict(decision, which)
         for experiment in self.experiments if signals else ():
-            experiment.score(decision.steps, signals[0].value, decision.id)
+            try:
+                experiment.score(decision.steps, signals[0].value, decision.id)
+            except Exception as error:  # noqa: BLE001 - whoever is told of a change may fail: the others are told too
+                self._skip("experiment", error)
         return signals
 
     def _evict(self, decision: Decision, which: Any) -> None:

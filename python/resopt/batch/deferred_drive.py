@@ -15,9 +15,11 @@ from uuid import uuid4
 import anyio
 import msgspec
 
+from resopt.batch.deferred_ends import failure, missing, too_late
 from resopt.batch.deferred_money import DISCOUNT
 from resopt.batch.deferred_rows import StoredEnd, StoredPart, StoredRow
-from resopt.errors import BadRequestError, BudgetExceededError, DeadlineError, ProviderError, ResoptError
+from resopt.errors import BadRequestError, BudgetExceededError, ProviderError, ResoptError
+from resopt.gates import unbilled
 from resopt.terms import on_terms
 from resopt.types import Detour
 
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from resopt.types import Request, Response
 
 _HALF = Detour(discount=DISCOUNT)
+_PATIENCE = 60.0
+"""Seconds until a budget that refused to ask for a late row directly is asked again."""
+
 _COMMIT = 500
 """Rows that are written at once."""
 
@@ -61,6 +66,7 @@ class Driver:
         self._store, self._apis, self._books, self._complete, self._pace = store, apis, books, complete, pace
         self._money = money
         self._not_before: dict[str, float] = {}
+        self._refused: dict[int, float] = {}
 
     async def step(self) -> None:
         """Everything that can be done now."""
@@ -191,7 +197,7 @@ class Driver:
                 elif row_end.state in ("undone", "again") and self._may_try_again(row, part):
                     undone.append(row.number)
                 else:
-                    ends.append((row.number, _failure(row_end)))
+                    ends.append((row.number, failure(row_end)))
                 if len(ends) >= _COMMIT:
                     await anyio.to_thread.run_sync(self._store.end, ends, _BATCH)
                     ends = []
@@ -199,7 +205,7 @@ class Driver:
             if batch.state in ("expired", "cancelled") and self._may_try_again(row, part):
                 undone.append(row.number)
             else:
-                ends.append((row.number, _missing(batch, unreadable)))
+                ends.append((row.number, missing(batch, unreadable)))
         await anyio.to_thread.run_sync(self._store.end, ends, _BATCH)
         self._store.set_state(undone, "new", "sent")
         self._store.mark(part.tag, "collected")
@@ -230,16 +236,12 @@ class Driver:
         for part in self._store.parts():
             # What the provider neither finishes nor stops is asked for all the same, when half of the margin is gone.
             if time.time() >= part.deadline - self._pace.margin / 2:
-                late += self._store.rows_of(part.tag)
+                now = time.monotonic()
+                late += [row for row in self._store.rows_of(part.tag) if now >= self._refused.get(row.number, 0.0)]
         if not late:
             return
         if self._complete is None:
-            problem = "the deadline is near, the batch has not come, and nothing asks directly (complete=…)"
-            ends = [
-                (row.number, StoredEnd(error=DeadlineError.__name__, problem=problem, free=row.state == "new"))
-                for row in late
-            ]
-            self._store.end(ends, _DIRECT)
+            self._store.end([(row.number, too_late(row)) for row in late], _DIRECT)
             return
         for state in ("new", "sent"):
             self._store.set_state([row.number for row in late if row.state == state], "sync", state)
@@ -258,12 +260,14 @@ class Driver:
                     end = StoredEnd(response=await self._complete(row.request))
             except BudgetExceededError as error:
                 if row.state == "sent":  # there is hope yet: the batch may bring it
+                    self._refused[row.number] = time.monotonic() + _PATIENCE
                     self._store.set_state([row.number], "sent", "sync")
                     return
                 end = StoredEnd(error=type(error).__name__, problem=str(error), free=True)
             except ResoptError as error:
                 status = getattr(error, "status", None)
-                end = StoredEnd(error=type(error).__name__, problem=str(error), status=status)
+                free = unbilled(error) and row.state == "new"
+                end = StoredEnd(error=type(error).__name__, problem=str(error), status=status, free=free)
             if row.state == "sent":
                 self._money.direct(row)
             self._store.end([(row.number, end)], _DIRECT)
@@ -296,30 +300,3 @@ def _at_half_price(response: Any, part: StoredPart, now: float) -> Response:
         response, detour=_HALF, created_at=now, latency=max(now - part.created, 1e-6)
     )
     return changed
-
-
-def _failure(row_end: Any) -> StoredEnd:
-    """The error of a row that will not be sent again."""
-    kinds = {"refused": "BadRequestError", "again": "ServerError", "undone": "ProviderTimeoutError"}
-    kind = "RateLimitError" if row_end.status == 429 else kinds.get(row_end.state, "ProviderResponseError")
-    return StoredEnd(
-        error=kind,
-        problem=f"the row of a batch failed: {row_end.problem}",
-        status=row_end.status,
-        free=row_end.state in kinds,
-    )
-
-
-def _missing(batch: Any, unreadable: int) -> StoredEnd:
-    """The error of a row of which the provider says nothing."""
-    if batch.state == "failed":
-        problem = f"the provider refused the whole batch: {batch.problem}"
-        return StoredEnd(error="BadRequestError", problem=problem, free=True)
-    if batch.state in ("expired", "cancelled"):
-        return StoredEnd(error="ProviderTimeoutError", problem=f"the batch {batch.id} is {batch.state}", free=True)
-    garbage = f"; {unreadable} lines of its results cannot be read" if unreadable else ""
-    return StoredEnd(
-        error="ProviderResponseError",
-        problem=f"the batch {batch.id} has ended without a word on this row{garbage}: it may be billed, so it was not "
-        "sent again",
-    )

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from resopt.errors import BudgetExceededError, DeadlineError
-from resopt.gates import BILLED_ALL_THE_SAME, NEVER_SENT, one_more
+from resopt.gates import BILLED_ALL_THE_SAME, NEVER_SENT, TURNED_AWAY, one_more
 from resopt.providers.checks import require_seconds, require_whole
 from resopt.providers.transport import InterruptedAttemptError, Reply
 from resopt.terms import current_terms
@@ -113,7 +112,7 @@ async def send(
         await transport.sleep(delay)
         try:
             await _leave(limits, deadline - (time.monotonic() - start), billed=_may_be_billed(end))
-        except (BudgetExceededError, DeadlineError) as error:
+        except TURNED_AWAY as error:
             return Attempted(end, attempts, seconds, f"{error}", asked)
 
 
@@ -123,6 +122,7 @@ async def _leave(limits: Attempts | None, seconds: float, *, billed: bool) -> No
     Raises:
         BudgetExceededError: there is no money for both.
         DeadlineError: there is no leave in time.
+        QueueFullError: too many wait for leave.
     """
     beside = one_more() if billed else None
     try:

@@ -162,6 +162,9 @@ class Accounts:
         with self._lock:
             now = self._clock()
             self._expire(now)
+            for lease in self._leases.values():
+                for line in lease.lines:
+                    self._account(line, now)  # what is promised counts in the window of this moment
             spent = {place: account.spent + account.promised for place, account in self._balances.items()}
             self._orders = {key: lease for key, lease in self._orders.items() if lease.ends > now - KEPT}
             for lease in self._orders.values():

@@ -48,15 +48,27 @@ def graft(client: Any, door: Door, branches: Mapping[str, Any], face: type[Clien
         branches: by name of a resource the class to put before its own, or the branches below it.
         face: the class to put before the client's own.
     """
-    grafted = copy.copy(client)
-    for name, value in vars(client).items():  # resources made so far call the bare client
-        if getattr(value, "_client", None) is client:
-            del grafted.__dict__[name]
+    grafted = _copy(client)
     base = type(client)
     members = _members(base, branches)
     grafted.__class__ = _class(base, face, members)
     grafted.__dict__["_resopt_door"] = door.beside(grafted)
     return grafted
+
+
+def retrying(client: Any) -> Any:
+    """A copy of a client of which only this is new: its retries ask the gates that their call has passed."""
+    made = _copy(client)
+    made.__class__ = _class(type(client), Retrying, {})
+    return made
+
+
+def _copy(client: Any) -> Any:
+    made = copy.copy(client)
+    for name, value in vars(client).items():  # resources made so far call the bare client
+        if getattr(value, "_client", None) is client:
+            del made.__dict__[name]
+    return made
 
 
 def door_of(resource: Any) -> Door:
@@ -65,7 +77,16 @@ def door_of(resource: Any) -> Door:
     return door
 
 
-class Client:
+class Retrying:
+    """What stands before the class of a client that is asked for a pipeline."""
+
+    def _sleep_for_retry(self, **given: Any) -> Any:
+        """Called by both libraries before each attempt but the first, where an error or a refusal is being handled."""
+        charge_again(given.get("response"))
+        return super()._sleep_for_retry(**given)  # type: ignore[misc]
+
+
+class Client(Retrying):
     """What stands before a client's class."""
 
     _resopt_door: Door
@@ -86,11 +107,6 @@ class Client:
         return made
 
     with_options = copy
-
-    def _sleep_for_retry(self, **given: Any) -> Any:
-        """Called by both libraries before each attempt but the first, where an error or a refusal is being handled."""
-        charge_again(given.get("response"))
-        return super()._sleep_for_retry(**given)  # type: ignore[misc]
 
 
 def _members(base: type, branches: Mapping[str, Any]) -> dict[str, Any]:

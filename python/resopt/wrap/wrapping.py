@@ -16,7 +16,7 @@ from resopt.optimizer import AsyncOptimizer
 from resopt.streaming import Streams
 from resopt.sync import Optimizer
 from resopt.wrap.door import Door, response_of
-from resopt.wrap.graft import Client, graft
+from resopt.wrap.graft import Client, graft, retrying
 from resopt.wrap.options import check_pace
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class _Through:
 
     def __init__(self, name: str, client: Any) -> None:
         self.name = name
-        self._client = client
+        self._client = retrying(client)
 
     async def complete(self, request: Request) -> Response:
         if request.api not in _RESOURCES:
