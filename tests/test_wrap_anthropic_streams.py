@@ -43,7 +43,7 @@ async def test_of_many_tasks_with_one_stream_any_may_leave(server):
     got, outcomes = {}, []
 
     async def read(client, number):
-        stream = await client.messages.create(**BODY, stream=True, **simulate("pace=0.002"))
+        stream = await client.messages.create(**BODY, stream=True, **simulate("pace=0.01"))
         events = []
         async with stream:
             async for event in stream:
@@ -61,8 +61,7 @@ async def test_of_many_tasks_with_one_stream_any_may_leave(server):
         assert client.resopt.stats.entries == 1
     assert set(got) == set(range(MANY)) - set(leaving)
     assert all(events == expected for events in got.values())
-    late = outcomes.count("hit")  # on a busy machine some come when the stream has ended
-    assert (outcomes.count("miss"), outcomes.count("coalesced") + late) == (1, MANY - LEAVERS - 1)
+    assert (outcomes.count("miss"), outcomes.count("coalesced")) == (1, MANY - LEAVERS - 1)
     assert (calls(server), server.stats().streams_aborted) == (2, 0)
 
 
