@@ -158,20 +158,6 @@ class Capping(Protocol):
 
 
 @runtime_checkable
-class Watching(Protocol):
-    """A stage with something to say of a stream that has ended, which nobody can ask for again."""
-
-    def ended(self, request: Request, response: Response) -> Step | None:
-        """What there is to say, for the trace; None for nothing.
-
-        Args:
-            request: what was sent.
-            response: what its events add up to.
-        """
-        ...
-
-
-@runtime_checkable
 class Ticket(Protocol):
     """Leave to make one call, to be settled exactly once, whatever became of it."""
 

@@ -14,7 +14,7 @@ import msgspec
 
 from resopt.errors import ConfigurationError, ResoptError
 from resopt.gates import check_gates, enter, through
-from resopt.stage import CUT_OFF, Capping, Prepared, Stage, Varying, Watching, Weighed, Weighing
+from resopt.stage import CUT_OFF, Capping, Prepared, Stage, Varying, Weighed, Weighing
 from resopt.types import Billed, Detour, Request, Response, Step, Trace
 
 if TYPE_CHECKING:
@@ -198,13 +198,9 @@ class Stages:
             self._asked(stage.name, journey, stage.learn, journey.request, response)
 
     def ended(self, journey: Journey, response: Response) -> None:
-        """Let the stages take note of a stream that has ended, and say what there is to say of it."""
+        """Let the stages take note of a stream that has ended."""
         self.learn(journey, response)
         self._cut(journey, response)
-        for stage in self._on(journey.asked):
-            if isinstance(stage, Watching):
-                step = self._asked(stage.name, journey, stage.ended, journey.request, response)
-                journey.steps = journey.steps if step is None else (*journey.steps, step)
 
     async def _again(self, journey: Journey, response: Response) -> bool:
         """Whether a stage wants to ask once more; then the journey has what."""
